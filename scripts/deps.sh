@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# deps.sh [test] [ui]: installs what this machine lacks for building Alaz, and for testing it or
+# building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+oldest_clang=16
+oldest_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+oldest_node=20
+
+has() { command -v "$1" >/dev/null 2>&1; }
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# The first clang that the build would take, with the llvm-strip of the same name.
+has_clang() {
+    local name version
+    for name in clang $(seq -f 'clang-%g' "$oldest_clang" 30); do
+        has "$name" || continue
+        version=$("$name" --version | sed -n 's/.*clang version \([0-9]*\).*/\1/p')
+        if [ "${version:-0}" -ge "$oldest_clang" ]; then
+            has "${name/clang/llvm-strip}"
+            return
+        fi
+    done
+    return 1
+}
+
+has_archive() { has cc && [ -e "$(cc -print-file-name="$1")" ]; }
+has_rust() { scripts/cargo.sh --version >/dev/null 2>&1; }
+has_rust_tool() { scripts/cargo.sh "$1" --version >/dev/null 2>&1; }
+has_node() { has node && has npm && at_least "$oldest_node" "$(node --version | tr -d v)"; }
+# Debian's own, since that is the one its python3-* packages are for.
+has_python_module() { /usr/bin/python3 -c "import $1" >/dev/null 2>&1; }
+
+# What is missing, by the names that the functions below know.
+missing() {
+    has_clang || echo clang
+    has make || echo make
+    has cc || echo gcc
+    has pkg-config || echo pkg-config
+    has_archive libelf.a || echo libelf-dev
+    has_archive libz.a || echo zlib1g-dev
+    has_rust || echo rust
+    for part in "$@"; do
+        case $part in
+        test)
+            has_rust && ! has_rust_tool fmt && echo rustfmt
+            has_rust && ! has_rust_tool clippy && echo rust-clippy
+            has nginx || echo nginx-light
+            has wrk || echo wrk
+            has curl || echo curl
+            has openssl || echo openssl
+            has_python_module aiohttp || echo python3-aiohttp
+            has_python_module requests || echo python3-requests
+            has node || echo nodejs
+            has go || echo golang-go
+            ;;
+        ui) has_node || echo node ;;
+        esac
+    done
+}
+
+newest_package() { apt-cache search --names-only "$1" | cut -d' ' -f1 | sort -V | tail -n 1; }
+
+install() { DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
+
+install_clang() {
+    local clang=clang
+    if ! at_least "$oldest_clang" "$(apt-cache policy clang | sed -n 's/.*Candidate: \(1:\)\?//p')"; then
+        clang=$(newest_package '^clang-[0-9]+$')
+    fi
+    install "$clang" "${clang/clang/llvm}"
+}
+
+install_rust() {
+    local versioned number newest suite
+    versioned=$(newest_package '^cargo-[0-9.]+$')
+    number=${versioned#cargo-}
+    if [ -n "$versioned" ] && at_least "$oldest_rust" "$number"; then
+        install "$versioned" "rustc-$number" "rustfmt-$number" "rust-$number-clippy"
+        return
+    fi
+    # A suite such as backports may have a newer one than the default.
+    newest=$(apt-cache madison cargo | sort -t'|' -k2 -V | tail -n 1)
+    if [ -n "$newest" ] && at_least "$oldest_rust" "$(cut -d'|' -f2 <<<"$newest" | tr -d ' ')"; then
+        suite=$(awk -F'|' '{ split($3, words, " "); sub("/.*", "", words[2]); print words[2] }' <<<"$newest")
+        install -t "$suite" cargo rustc rustfmt rust-clippy
+        return
+    fi
+    echo "this distribution has no Rust $oldest_rust or newer: install it from https://rustup.rs" >&2
+    return 1
+}
+
+install_rust_tools() {
+    if has rustup; then
+        rustup component add rustfmt clippy
+    else
+        install "$@"
+    fi
+}
+
+install_node() {
+    install nodejs npm
+    has_node || {
+        echo "this distribution has no Node $oldest_node or newer: install it from https://nodejs.org" >&2
+        return 1
+    }
+}
+
+mapfile -t wanted < <(missing "$@")
+if [ "${#wanted[@]}" -eq 0 ]; then
+    exit 0
+fi
+if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
+    cat >&2 <<END
+missing here: ${wanted[*]}
+Run 'make deps' as root on Debian or Ubuntu, or install them: clang and llvm $oldest_clang or newer,
+Rust $oldest_rust or newer (https://rustup.rs), the others under these names.
+END
+    exit 1
+fi
+
+echo "installing: ${wanted[*]}"
+apt-get update
+packages=()
+tools=()
+for item in "${wanted[@]}"; do
+    case $item in
+    clang) install_clang ;;
+    rust) install_rust ;;
+    node) install_node ;;
+    rustfmt | rust-clippy) tools+=("$item") ;;
+    *) packages+=("$item") ;;
+    esac
+done
+[ "${#packages[@]}" -eq 0 ] || install "${packages[@]}"
+[ "${#tools[@]}" -eq 0 ] || install_rust_tools "${tools[@]}"
+
+still=$(missing "$@" | tr '\n' ' ')
+if [ -n "$still" ]; then
+    echo "still missing after installing: $still" >&2
+    exit 1
+fi
