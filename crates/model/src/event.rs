@@ -1,0 +1,58 @@
+//! What capture yields, in the order in which it happened.
+
+use crate::{Close, Connection, Segment};
+
+/// A program started in a process (`execve` succeeded).
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessExec<'a> {
+    /// The process, in the initial pid namespace.
+    pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
+    /// When, ns on the monotonic clock.
+    pub time_ns: u64,
+    /// The kernel's short name of it (at most 15 bytes).
+    pub comm: &'a [u8],
+    /// Path that was executed, as given to `execve`; may be cut.
+    pub filename: &'a [u8],
+    /// The first bytes of the arguments, NUL-separated; may be cut.
+    pub arguments: &'a [u8],
+}
+
+/// A process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessExit {
+    /// The process, in the initial pid namespace.
+    pub pid: u32,
+    /// When, ns on the monotonic clock.
+    pub time_ns: u64,
+}
+
+/// One thing that the kernel side saw.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A connection came into sight.
+    Open(Connection),
+    /// Bytes moved.
+    Segment(Segment<'a>),
+    /// A connection ended.
+    Close(Close),
+    /// A program started.
+    Exec(ProcessExec<'a>),
+    /// A process ended.
+    Exit(ProcessExit),
+}
+
+impl Event<'_> {
+    /// When it happened, ns on the monotonic clock.
+    #[must_use]
+    pub fn time_ns(&self) -> u64 {
+        match self {
+            Event::Open(connection) => connection.time_ns,
+            Event::Segment(segment) => segment.ended_ns,
+            Event::Close(close) => close.time_ns,
+            Event::Exec(exec) => exec.time_ns,
+            Event::Exit(exit) => exit.time_ns,
+        }
+    }
+}

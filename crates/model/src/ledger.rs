@@ -1,0 +1,334 @@
+//! The loss ledger: what was seen, what became of it, and why the rest was lost.
+//!
+//! For segments and bytes `seen = parsed + counted + lost` holds at every moment and per source.
+//! Exchanges have no such sum (nobody knows how many there were), so theirs says how many were
+//! reported and, by reason, how many requests or responses could not be paired.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::Source;
+
+/// Why a segment or some of its bytes could not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LossReason {
+    /// The ring between kernel and user side had no room.
+    RingFull,
+    /// The kernel's table of connections had no room.
+    ConnectionTableFull,
+    /// The kernel could not read the application's buffer (its page was not in memory).
+    Unreadable,
+    /// Arrived after its place in the stream had been given up.
+    Late,
+    /// Its range overlaps another one's: two threads used the socket at once.
+    Ambiguous,
+    /// Needed, but longer than what is copied of a segment.
+    Truncated,
+    /// More bytes out of order than one connection may hold.
+    BufferFull,
+    /// The user side's table of connections had no room.
+    TooManyConnections,
+}
+
+impl LossReason {
+    /// Every reason, in the order of the ledger.
+    pub const ALL: [LossReason; 8] = [
+        LossReason::RingFull,
+        LossReason::ConnectionTableFull,
+        LossReason::Unreadable,
+        LossReason::Late,
+        LossReason::Ambiguous,
+        LossReason::Truncated,
+        LossReason::BufferFull,
+        LossReason::TooManyConnections,
+    ];
+
+    /// Its name in JSON and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LossReason::RingFull => "ring_full",
+            LossReason::ConnectionTableFull => "connection_table_full",
+            LossReason::Unreadable => "unreadable",
+            LossReason::Late => "late",
+            LossReason::Ambiguous => "ambiguous",
+            LossReason::Truncated => "truncated",
+            LossReason::BufferFull => "buffer_full",
+            LossReason::TooManyConnections => "too_many_connections",
+        }
+    }
+}
+
+/// Why a request or a response was not reported as part of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnpairedReason {
+    /// Bytes are missing before or inside it.
+    Gap,
+    /// The connection is older than Alaz: the other half went by before.
+    MidStream,
+    /// Overlapping ranges made it uncertain.
+    Ambiguous,
+    /// Its head was longer than what is copied.
+    Truncated,
+    /// More requests waiting on one connection than are kept.
+    TooManyPending,
+    /// The verdict of the connection was withdrawn: these bytes were not this protocol.
+    Withdrawn,
+}
+
+impl UnpairedReason {
+    /// Every reason, in the order of the ledger.
+    pub const ALL: [UnpairedReason; 6] = [
+        UnpairedReason::Gap,
+        UnpairedReason::MidStream,
+        UnpairedReason::Ambiguous,
+        UnpairedReason::Truncated,
+        UnpairedReason::TooManyPending,
+        UnpairedReason::Withdrawn,
+    ];
+
+    /// Its name in JSON and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnpairedReason::Gap => "gap",
+            UnpairedReason::MidStream => "mid_stream",
+            UnpairedReason::Ambiguous => "ambiguous",
+            UnpairedReason::Truncated => "truncated",
+            UnpairedReason::TooManyPending => "too_many_pending",
+            UnpairedReason::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// One quantity (segments, or bytes) of one source: what became of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Went through a parser.
+    pub parsed: u64,
+    /// Known not to be needed: bodies, TLS, connections of no known protocol.
+    pub counted: u64,
+    lost: [u64; LossReason::ALL.len()],
+}
+
+impl Tally {
+    /// Everything there was.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.parsed + self.counted + self.lost_total()
+    }
+
+    /// Lost for one reason.
+    #[must_use]
+    pub fn lost(&self, reason: LossReason) -> u64 {
+        self.lost[reason as usize]
+    }
+
+    /// Lost for any reason.
+    #[must_use]
+    pub fn lost_total(&self) -> u64 {
+        self.lost.iter().sum()
+    }
+
+    /// Notes a loss.
+    pub fn lose(&mut self, reason: LossReason, amount: u64) {
+        self.lost[reason as usize] += amount;
+    }
+
+    /// Adds another tally to this one.
+    pub fn add(&mut self, other: &Tally) {
+        self.parsed += other.parsed;
+        self.counted += other.counted;
+        for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {
+            *mine += theirs;
+        }
+    }
+}
+
+/// Entries by name, those that are not zero.
+struct NonZero<I>(I);
+
+impl<I: Iterator<Item = (&'static str, u64)> + Clone> Serialize for NonZero<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.clone().filter(|(_, amount)| *amount > 0))
+    }
+}
+
+impl Serialize for Tally {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let lost = LossReason::ALL.iter().map(|reason| (reason.as_str(), self.lost(*reason)));
+        let mut out = serializer.serialize_map(Some(4))?;
+        out.serialize_entry("seen", &self.seen())?;
+        out.serialize_entry("parsed", &self.parsed)?;
+        out.serialize_entry("counted", &self.counted)?;
+        out.serialize_entry("lost", &NonZero(lost))?;
+        out.end()
+    }
+}
+
+/// Segments and bytes of one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Balance {
+    /// Segments.
+    pub segments: Tally,
+    /// Bytes.
+    pub bytes: Tally,
+}
+
+/// What became of requests and responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExchangeLedger {
+    /// Exchanges reported, each once.
+    pub reported: u64,
+    unpaired: [u64; UnpairedReason::ALL.len()],
+}
+
+impl ExchangeLedger {
+    /// Not paired for one reason.
+    #[must_use]
+    pub fn unpaired(&self, reason: UnpairedReason) -> u64 {
+        self.unpaired[reason as usize]
+    }
+
+    /// Notes requests or responses that stay without their other half.
+    pub fn give_up(&mut self, reason: UnpairedReason, amount: u64) {
+        self.unpaired[reason as usize] += amount;
+    }
+
+    /// Adds another ledger to this one.
+    pub fn add(&mut self, other: &ExchangeLedger) {
+        self.reported += other.reported;
+        for (mine, theirs) in self.unpaired.iter_mut().zip(other.unpaired) {
+            *mine += theirs;
+        }
+    }
+}
+
+impl Serialize for ExchangeLedger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let unpaired =
+            UnpairedReason::ALL.iter().map(|reason| (reason.as_str(), self.unpaired(*reason)));
+        let mut out = serializer.serialize_map(Some(2))?;
+        out.serialize_entry("reported", &self.reported)?;
+        out.serialize_entry("unpaired", &NonZero(unpaired))?;
+        out.end()
+    }
+}
+
+/// Connections by what they turned out to speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionLedger {
+    /// Open now.
+    pub open: u64,
+    /// Open now and proven to speak HTTP/1.
+    pub http: u64,
+    /// Open now and seen to speak TLS.
+    pub tls: u64,
+    /// Open now and not known to speak anything.
+    pub unknown: u64,
+}
+
+impl Serialize for ConnectionLedger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct ByVerdict {
+            http: u64,
+            tls: u64,
+            unknown: u64,
+        }
+        let by_verdict = ByVerdict { http: self.http, tls: self.tls, unknown: self.unknown };
+        let mut out = serializer.serialize_map(Some(2))?;
+        out.serialize_entry("open", &self.open)?;
+        out.serialize_entry("by_verdict", &by_verdict)?;
+        out.end()
+    }
+}
+
+/// The whole ledger: per source, and what became of the exchanges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Socket calls.
+    pub socket: Balance,
+    /// TLS library calls.
+    pub tls: Balance,
+    /// Requests and responses.
+    pub exchanges: ExchangeLedger,
+    /// Connections.
+    pub connections: ConnectionLedger,
+}
+
+impl Ledger {
+    /// The balance of one source, to be written to.
+    pub fn source_mut(&mut self, source: Source) -> &mut Balance {
+        match source {
+            Source::Socket => &mut self.socket,
+            Source::Tls => &mut self.tls,
+        }
+    }
+
+    /// Adds another ledger (another shard's, say) to this one.
+    pub fn add(&mut self, other: &Ledger) {
+        for (mine, theirs) in [(&mut self.socket, &other.socket), (&mut self.tls, &other.tls)] {
+            mine.segments.add(&theirs.segments);
+            mine.bytes.add(&theirs.bytes);
+        }
+        self.exchanges.add(&other.exchanges);
+        self.connections.open += other.connections.open;
+        self.connections.http += other.connections.http;
+        self.connections.tls += other.connections.tls;
+        self.connections.unknown += other.connections.unknown;
+    }
+}
+
+impl Serialize for Ledger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Sources<'a> {
+            socket: &'a Balance,
+            tls: &'a Balance,
+        }
+        let mut total = self.socket;
+        total.segments.add(&self.tls.segments);
+        total.bytes.add(&self.tls.bytes);
+        let mut out = serializer.serialize_map(Some(5))?;
+        out.serialize_entry("segments", &total.segments)?;
+        out.serialize_entry("bytes", &total.bytes)?;
+        out.serialize_entry("exchanges", &self.exchanges)?;
+        out.serialize_entry("connections", &self.connections)?;
+        out.serialize_entry("sources", &Sources { socket: &self.socket, tls: &self.tls })?;
+        out.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_index_their_own_slot() {
+        for (index, reason) in LossReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
+        }
+        for (index, reason) in UnpairedReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
+        }
+    }
+
+    #[test]
+    fn json_sums_sources_and_leaves_out_zeroes() {
+        let mut ledger = Ledger::default();
+        ledger.socket.segments.parsed = 3;
+        ledger.socket.segments.lose(LossReason::RingFull, 2);
+        ledger.tls.segments.counted = 1;
+        ledger.exchanges.reported = 1;
+        ledger.exchanges.give_up(UnpairedReason::Gap, 1);
+        let json = serde_json::to_value(ledger).unwrap();
+        assert_eq!(
+            json["segments"],
+            serde_json::json!({"seen": 6, "parsed": 3, "counted": 1, "lost": {"ring_full": 2}})
+        );
+        assert_eq!(json["exchanges"], serde_json::json!({"reported": 1, "unpaired": {"gap": 1}}));
+        assert_eq!(json["sources"]["tls"]["segments"]["seen"], 1);
+        assert_eq!(json["connections"]["by_verdict"]["unknown"], 0);
+    }
+}

@@ -1,0 +1,37 @@
+//! The words of Alaz as types: what each stage hands to the next.
+//!
+//! Nothing here does anything. Capture yields [`Event`]s (connections, [`Segment`]s, process facts);
+//! `protocol` turns them into [`View`]s and joins two views of one exchange into an [`Exchange`];
+//! `identity` fills in who the two [`Endpoint`]s are; `flow` makes edges of them; every stage
+//! accounts for what it could not use in the [`Ledger`].
+//!
+//! ```
+//! use alaz_model::{Direction, Position};
+//!
+//! // Positions are 64-bit, but their low half is the TCP sequence number, so the two ends of a
+//! // connection name the same byte by the same number.
+//! let end = Position::from_kernel(0xffff_fff0, 0x10);
+//! assert_eq!(end.sequence(), 0xffff_fff0);
+//! assert_eq!(Direction::Send.opposite(), Direction::Receive);
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod connection;
+mod endpoint;
+mod event;
+mod exchange;
+mod ledger;
+mod time;
+
+pub use connection::{Close, CloseReason, Connection, ConnectionKey, Role};
+pub use endpoint::{Container, Endpoint, EndpointKind, Process};
+pub use event::{Event, ProcessExec, ProcessExit};
+pub use exchange::{Exchange, Message, ObservedBy, Outcome, Protocol, View};
+pub use ledger::{
+    Balance, ConnectionLedger, ExchangeLedger, Ledger, LossReason, Tally, UnpairedReason,
+};
+pub use segment::{Direction, Position, Segment, Source};
+pub use time::{Clock, UnixNanos};
+
+mod segment;
