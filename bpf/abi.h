@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side writes and the user side reads: the records of the ring, the control table
+ * and the counters. crates/capture/src/abi.rs mirrors this file; its tests compare every size and
+ * offset with the type information of the compiled object, so the two cannot drift apart.
+ *
+ * Rules: fixed-width types only, no implicit padding, times in ns on CLOCK_MONOTONIC, addresses and
+ * ports in network byte order, everything else in the machine's own.
+ */
+#ifndef ALAZ_ABI_H
+#define ALAZ_ABI_H
+
+/* Raised with every change of a layout below. Recordings carry it. */
+#define ABI_VERSION 1
+
+/* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
+#define HEAD_MAX 4096
+#define TAIL_MAX 256
+
+#define COMM_MAX 16
+#define FILENAME_MAX 128
+#define ARGUMENTS_MAX 256
+
+enum record_kind {
+	RECORD_OPEN = 1,
+	RECORD_SEGMENT = 2,
+	RECORD_CLOSE = 3,
+	RECORD_EXEC = 4,
+	RECORD_EXIT = 5,
+};
+
+enum connection_role {
+	ROLE_UNKNOWN = 0,
+	ROLE_CLIENT = 1,
+	ROLE_SERVER = 2,
+};
+
+enum segment_direction {
+	DIRECTION_SEND = 0,
+	DIRECTION_RECEIVE = 1,
+};
+
+/* Names one end of a connection: the socket, and when it was first seen in this life. */
+struct connection_key {
+	__u64 socket;
+	__u64 generation;
+};
+
+/* A connection came into sight. */
+struct open_record {
+	__u32 kind;
+	__u8 role;
+	__u8 mid_stream;
+	__u16 family;
+	struct connection_key key;
+	__u64 time;
+	__u8 local_address[16];
+	__u8 remote_address[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 network_namespace;
+};
+
+/* Bytes moved; head_length + tail_length bytes follow. */
+struct segment_record {
+	__u32 kind;
+	__u32 length;
+	struct connection_key key;
+	/* Of the first byte: 64 bits wide, the low half is the TCP sequence number. */
+	__u64 position;
+	/* When the call ended. */
+	__u64 time;
+	/* Sends: when the transport last put something on the wire; receives: 0. */
+	__u64 sent;
+	__u32 pid;
+	__u32 tid;
+	__u16 head_length;
+	__u16 tail_length;
+	__u8 direction;
+	__u8 reserved[3];
+};
+
+/* A connection ended. */
+struct close_record {
+	__u32 kind;
+	/* The socket's error at its end, a positive errno, or 0. */
+	__u32 error;
+	struct connection_key key;
+	__u64 time;
+};
+
+/* A program started in a process. */
+struct exec_record {
+	__u32 kind;
+	__u32 pid;
+	__u32 parent;
+	__u16 filename_length;
+	__u16 arguments_length;
+	__u64 time;
+	__u8 comm[COMM_MAX];
+	__u8 filename[FILENAME_MAX];
+	__u8 arguments[ARGUMENTS_MAX];
+};
+
+/* A process ended. */
+struct exit_record {
+	__u32 kind;
+	__u32 pid;
+	__u64 time;
+};
+
+/* Segments and bytes. */
+struct quantity {
+	__u64 segments;
+	__u64 bytes;
+};
+
+/* One per CPU; only ever grows. */
+struct counters {
+	/* Every socket call of TCP that moved bytes, whatever became of it. */
+	struct quantity seen;
+	/* No room in the ring. */
+	struct quantity ring_full;
+	/* No room in the table of connections. */
+	struct quantity table_full;
+	/* Sent on, but the bytes could not be read: the page was not in memory. */
+	struct quantity unreadable;
+	/* Records other than segments that found no room in the ring. */
+	__u64 events_lost;
+};
+
+#endif

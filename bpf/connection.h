@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The table of connections, and the records of their beginning and end. */
+#ifndef ALAZ_CONNECTION_H
+#define ALAZ_CONNECTION_H
+
+#include "shared.h"
+
+struct connection {
+	__u64 generation;
+	/* As they were when it was made: a socket whose ports differ is another connection. */
+	__u32 port_pair;
+	__u32 reserved;
+};
+
+/*
+ * By socket. Entries go when the socket closes; a plain hash, since an LRU one costs the
+ * application more on every lookup. When it is full, new connections are counted as lost.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, struct connection);
+} connections SEC(".maps");
+
+/*
+ * Stream positions: how many bytes have passed so far, with the sequence number in the low half.
+ * The counts are read while packets arrive; being a little off does not change the result.
+ */
+static __always_inline __u64 position_at(__u32 sequence, __u64 passed)
+{
+	return passed + (__u32)(sequence - (__u32)passed);
+}
+
+static __always_inline __u64 bytes_sent(struct tcp_sock *tcp, __u32 sequence)
+{
+	return READ(tcp, bytes_acked) + (__u32)(sequence - READ(tcp, snd_una));
+}
+
+static __always_inline __u64 bytes_consumed(struct tcp_sock *tcp, __u32 sequence)
+{
+	return READ(tcp, bytes_received) - (__u32)(READ(tcp, rcv_nxt) - sequence);
+}
+
+static __always_inline void read_addresses(struct sock *sk, struct open_record *record)
+{
+	record->family = READ(sk, __sk_common.skc_family);
+	record->local_port = __builtin_bswap16(READ(sk, __sk_common.skc_num));
+	record->remote_port = READ(sk, __sk_common.skc_dport);
+	if (record->family == AF_INET) {
+		*(__u32 *)record->local_address = READ(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)record->remote_address = READ(sk, __sk_common.skc_daddr);
+	} else {
+		bpf_core_read(record->local_address, sizeof(record->local_address),
+			      &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(record->remote_address, sizeof(record->remote_address),
+			      &sk->__sk_common.skc_v6_daddr);
+	}
+}
+
+static __always_inline __u32 namespace_of(struct sock *sk)
+{
+	struct net *net = KERNEL_POINTER(struct net, READ(sk, __sk_common.skc_net.net));
+
+	return READ(net, ns.inum);
+}
+
+/*
+ * Not inlined, so that the records' types stand in the object's type information, against which
+ * their mirror in Rust is checked.
+ */
+static __noinline bool emit_open(struct open_record *record)
+{
+	return emit(record, sizeof(*record));
+}
+
+static __noinline bool emit_close(struct close_record *record)
+{
+	return emit(record, sizeof(*record));
+}
+
+/*
+ * Tells the user side of a connection and remembers it, in this order: where there is no room for
+ * the record, the next call tries again. Returns its generation, or 0.
+ */
+static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, raw);
+	__u64 socket = (__u64)raw;
+	struct open_record record = {};
+	struct connection entry = {};
+
+	record.kind = RECORD_OPEN;
+	record.role = role;
+	record.mid_stream = mid_stream;
+	record.time = bpf_ktime_get_ns();
+	record.key.socket = socket;
+	record.key.generation = record.time;
+	read_addresses(sk, &record);
+	record.network_namespace = namespace_of(sk);
+
+	entry.generation = record.time;
+	entry.port_pair = READ(sk, __sk_common.skc_portpair);
+	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_ANY))
+		return 0;
+	if (!emit_open(&record)) {
+		bpf_map_delete_elem(&connections, &socket);
+		return 0;
+	}
+	return entry.generation;
+}
+
+static __always_inline void conclude(struct sock *raw)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, raw);
+	__u64 socket = (__u64)raw;
+	struct connection *entry;
+	struct close_record record = {};
+
+	entry = bpf_map_lookup_elem(&connections, &socket);
+	if (!entry)
+		return;
+	record.kind = RECORD_CLOSE;
+	record.error = READ(sk, sk_err);
+	record.key.socket = socket;
+	record.key.generation = entry->generation;
+	record.time = bpf_ktime_get_ns();
+	bpf_map_delete_elem(&connections, &socket);
+	emit_close(&record);
+}
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Copying the first and last bytes of a call out of the application's buffers. */
+#ifndef ALAZ_PAYLOAD_H
+#define ALAZ_PAYLOAD_H
+
+#include "shared.h"
+
+/* Buffers of one vectored call that are looked at; bytes in later ones are only counted. */
+#define VECTOR_MAX 8
+
+struct segment_scratch {
+	struct segment_record record;
+	/* Twice the head, so that the verifier sees room for any head behind any offset. */
+	__u8 bytes[2 * HEAD_MAX];
+	/*
+	 * Where a walk over buffers stands: bytes passed, and the last buffer that had some. Kept
+	 * in memory rather than in registers: the verifier then sees every turn of the loop as the
+	 * same state and walks it once.
+	 */
+	__u64 passed;
+	__u64 last_base;
+	__u64 last_length;
+};
+
+/* How the bytes of a call lie in the application's memory. */
+enum payload_shape {
+	PAYLOAD_NONE,
+	PAYLOAD_BUFFER,
+	PAYLOAD_VECTOR,
+	PAYLOAD_MESSAGE,
+};
+
+/* Returns false when a page was not there. */
+static __always_inline bool copy_buffer(struct segment_scratch *scratch, __u64 base, __u32 length)
+{
+	struct segment_record *record = &scratch->record;
+	__u32 head = length < HEAD_MAX ? length : HEAD_MAX;
+	__u32 tail;
+
+	/* The verifier must see the bound on the very register that the helper gets. */
+	barrier_var(head);
+	if (head > HEAD_MAX)
+		return false;
+	if (bpf_probe_read_user(scratch->bytes, head, (void *)base))
+		return false;
+	record->head_length = head;
+	if (length <= HEAD_MAX)
+		return true;
+
+	tail = length - HEAD_MAX;
+	if (tail > TAIL_MAX)
+		tail = TAIL_MAX;
+	barrier_var(tail);
+	if (tail > TAIL_MAX)
+		return false;
+	if (bpf_probe_read_user(scratch->bytes + HEAD_MAX, tail, (void *)(base + length - tail)))
+		return false;
+	record->tail_length = tail;
+	return true;
+}
+
+/* One buffer of a vectored call; the head ends at the first byte left out, so it has no holes. */
+static __always_inline bool copy_part(struct segment_scratch *scratch, struct user_iovec *part)
+{
+	struct segment_record *record = &scratch->record;
+	__u32 offset = record->head_length;
+	__u64 left = record->length - scratch->passed;
+	__u64 here = part->length < left ? part->length : left;
+	__u32 take = here < HEAD_MAX ? here : HEAD_MAX;
+
+	if (offset == scratch->passed && offset < HEAD_MAX) {
+		if (take > HEAD_MAX - offset)
+			take = HEAD_MAX - offset;
+		barrier_var(take);
+		barrier_var(offset);
+		if (take > HEAD_MAX || offset > HEAD_MAX)
+			return false;
+		if (bpf_probe_read_user(scratch->bytes + offset, take, (void *)part->base))
+			return false;
+		record->head_length = offset + take;
+	}
+	scratch->passed += here;
+	scratch->last_base = part->base;
+	scratch->last_length = here;
+	return true;
+}
+
+/* The end of the buffer that holds the last byte, as far as the head did not reach. */
+static __always_inline bool copy_last(struct segment_scratch *scratch)
+{
+	struct segment_record *record = &scratch->record;
+	__u32 offset = record->head_length;
+	__u32 tail = record->length - offset;
+
+	if (tail > TAIL_MAX)
+		tail = TAIL_MAX;
+	if (tail > scratch->last_length)
+		tail = scratch->last_length;
+	barrier_var(tail);
+	barrier_var(offset);
+	if (tail > TAIL_MAX || offset > HEAD_MAX)
+		return false;
+	if (bpf_probe_read_user(scratch->bytes + offset, tail,
+				(void *)(scratch->last_base + scratch->last_length - tail)))
+		return false;
+	record->tail_length = tail;
+	return true;
+}
+
+static __always_inline bool copy_vector(struct segment_scratch *scratch, __u64 vector, __u64 count)
+{
+	__u32 i;
+
+	scratch->passed = 0;
+	for (i = 0; i < VECTOR_MAX; i++) {
+		struct user_iovec part;
+
+		if (i >= count || scratch->passed >= scratch->record.length)
+			break;
+		if (bpf_probe_read_user(&part, sizeof(part), (void *)(vector + i * sizeof(part))))
+			return false;
+		if (!copy_part(scratch, &part))
+			return false;
+	}
+	if (scratch->passed < scratch->record.length ||
+	    scratch->record.head_length == scratch->record.length)
+		return true;
+	return copy_last(scratch);
+}
+
+#endif

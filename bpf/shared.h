@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What every object needs: reading kernel memory, the ring, the counters, and whose process this
+ * is. The loader makes the maps once and hands the same ones to each object.
+ */
+#ifndef ALAZ_SHARED_H
+#define ALAZ_SHARED_H
+
+#include "kernel.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "abi.h"
+
+/*
+ * Two ways to read kernel memory from one source. Since 6.2 a pointer can be cast to a read-only
+ * one of a known type and then read by plain loads; before, each read is a helper call. The build
+ * makes an object of each kind, and the loader takes the first that the kernel accepts.
+ */
+#ifdef DIRECT_READS
+extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
+#define KERNEL_POINTER(type, pointer) \
+	((type *)bpf_rdonly_cast((const void *)(pointer), bpf_core_type_id_kernel(type)))
+#define READ(pointer, member) ((pointer)->member)
+#define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task_btf())
+#else
+#define KERNEL_POINTER(type, pointer) ((type *)(pointer))
+#define READ(pointer, member) BPF_CORE_READ(pointer, member)
+#define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task())
+#endif
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Alaz's own process: its traffic is none of ours. */
+const volatile __u32 own_pid = 0;
+
+/* Sized by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 24);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+static __always_inline struct counters *own_counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+/*
+ * Never wakes the reader: a wake-up would cost the application far more than the record itself.
+ * The reader comes by on a timer.
+ */
+static __always_inline bool emit(void *record, __u64 size)
+{
+	struct counters *count;
+
+	if (bpf_ringbuf_output(&ring, record, size, BPF_RB_NO_WAKEUP) == 0)
+		return true;
+	count = own_counters();
+	if (count)
+		count->events_lost++;
+	return false;
+}
+
+#endif

@@ -1,0 +1,34 @@
+//! Where segments come from: the kernel programs of `bpf/`, or a recording of what they wrote.
+//!
+//! In: system calls of all processes. Out: [`alaz_model::Event`]s in the order in which the kernel
+//! wrote them, and counters of what it could not write. This crate knows no protocol and no name.
+//!
+//! ```no_run
+//! use alaz_capture::{Capture, Options};
+//!
+//! let mut capture = Capture::start(&Options::default())?;
+//! loop {
+//!     capture.drain(|event| println!("{event:?}"));
+//!     std::thread::sleep(std::time::Duration::from_millis(5));
+//! }
+//! # Ok::<(), alaz_capture::CaptureError>(())
+//! ```
+//!
+//! The ring never wakes its reader: a wake-up would land in the application's own system call and
+//! cost it fifty times what the record costs. Come by every few milliseconds instead.
+
+#![deny(unsafe_code)]
+
+mod abi;
+mod error;
+mod kernel;
+mod objects;
+pub mod probe;
+mod recording;
+#[allow(unsafe_code, reason = "shares memory with the kernel")]
+mod ring;
+
+pub use abi::{KernelCounters, Quantity, decode};
+pub use error::CaptureError;
+pub use kernel::{Capture, Options, ProgramReport};
+pub use recording::{Frame, Header, RecordingError, RecordingReader, RecordingWriter};

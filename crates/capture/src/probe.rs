@@ -1,0 +1,223 @@
+//! What this machine allows: one function per fact, for `alaz doctor` and for people's questions.
+//!
+//! Facts are read below a root that tests replace. Whether programs load and attach is not inferred
+//! from them but tried, with the programs themselves (see [`surroundings`] and [`trial`]).
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::{Capture, Options};
+
+/// How one check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Alaz works, but something is missing.
+    Degraded,
+    /// Alaz cannot work.
+    Failed,
+}
+
+/// One fact about this machine, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; empty when nothing.
+    pub remedy: String,
+}
+
+impl Check {
+    fn new(name: &str, verdict: Verdict, found: impl Into<String>, remedy: &str) -> Check {
+        let remedy = if verdict == Verdict::Ok { String::new() } else { remedy.to_owned() };
+        Check { name: name.to_owned(), verdict, found: found.into(), remedy }
+    }
+}
+
+/// The facts that capturing depends on, read below `root` (`/` but in tests).
+#[must_use]
+pub fn surroundings(root: &Path) -> Vec<Check> {
+    vec![
+        kernel_release(root),
+        type_information(root),
+        pid_namespace(root),
+        capabilities(root),
+        lockdown(root),
+    ]
+}
+
+/// Loads and attaches every program for a moment, as capturing would, with a small ring.
+#[must_use]
+pub fn trial() -> Vec<Check> {
+    let options = Options { ring_bytes: 64 << 10, connections: 64 };
+    match Capture::start(&options) {
+        Ok(capture) => capture
+            .reports()
+            .iter()
+            .map(|report| {
+                let (verdict, found) = match &report.refused {
+                    None => (Verdict::Ok, format!("attached: {}", report.purpose)),
+                    Some(reason) => (
+                        Verdict::Degraded,
+                        format!("refused, so without {}: {reason}", report.purpose),
+                    ),
+                };
+                let name = format!("program {}", report.program);
+                Check::new(&name, verdict, found, "see the kernel's reason")
+            })
+            .collect(),
+        Err(error) => vec![Check::new(
+            "programs",
+            Verdict::Failed,
+            error.to_string(),
+            "mend what is marked above, then try again",
+        )],
+    }
+}
+
+/// The ring buffer came with 5.8; 5.10 is the oldest kernel that Alaz is made for.
+fn kernel_release(root: &Path) -> Check {
+    let release = read(root, "proc/sys/kernel/osrelease");
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let verdict = if version >= (5, 10) { Verdict::Ok } else { Verdict::Failed };
+    Check::new("kernel", verdict, release, "Alaz needs Linux 5.10 or newer")
+}
+
+fn type_information(root: &Path) -> Check {
+    let present = root.join("sys/kernel/btf/vmlinux").exists();
+    let (verdict, found) = if present {
+        (Verdict::Ok, "the kernel describes its types (BTF)")
+    } else {
+        (Verdict::Failed, "/sys/kernel/btf/vmlinux is missing")
+    };
+    Check::new(
+        "type information",
+        verdict,
+        found,
+        "use a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+    )
+}
+
+fn pid_namespace(root: &Path) -> Check {
+    let namespace = std::fs::read_link(root.join("proc/self/ns/pid")).unwrap_or_default();
+    let (verdict, found) = if namespace.as_os_str() == crate::kernel::FIRST_PID_NAMESPACE {
+        (Verdict::Ok, "the host's".to_owned())
+    } else {
+        (Verdict::Failed, format!("one of its own ({})", namespace.display()))
+    };
+    Check::new(
+        "pid namespace",
+        verdict,
+        found,
+        "start the container with --pid=host (Docker) or hostPID: true (Kubernetes)",
+    )
+}
+
+/// include/uapi/linux/capability.h: number, name, what for, and whether Alaz works without.
+const CAPABILITIES: [(u32, &str, &str, Verdict); 3] = [
+    (39, "CAP_BPF", "loading programs", Verdict::Failed),
+    (38, "CAP_PERFMON", "reading kernel and application memory", Verdict::Failed),
+    (19, "CAP_SYS_PTRACE", "names of other users' processes", Verdict::Degraded),
+];
+const CAP_SYS_ADMIN: u32 = 21;
+
+fn capabilities(root: &Path) -> Check {
+    let status = read(root, "proc/self/status");
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|value| u64::from_str_radix(value.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |number: u32| effective >> number & 1 == 1;
+    // CAP_SYS_ADMIN stands for the two newer ones (capabilities(7)).
+    let missing: Vec<_> = CAPABILITIES
+        .iter()
+        .filter(|(number, ..)| !has(*number) && !(has(CAP_SYS_ADMIN) && *number >= 38))
+        .collect();
+    let verdict = missing.iter().map(|(.., verdict)| *verdict).max().unwrap_or(Verdict::Ok);
+    let found = if missing.is_empty() {
+        "all that are needed".to_owned()
+    } else {
+        let list: Vec<_> =
+            missing.iter().map(|(_, name, purpose, _)| format!("{name} ({purpose})")).collect();
+        format!("missing {}", list.join(", "))
+    };
+    Check::new("capabilities", verdict, found, "run as root, or grant them to the program")
+}
+
+/// In confidentiality mode the kernel refuses that programs read its memory (kernel_lockdown(7)).
+fn lockdown(root: &Path) -> Check {
+    let modes = read(root, "sys/kernel/security/lockdown");
+    let mode = modes.split('[').nth(1).and_then(|rest| rest.split(']').next()).unwrap_or("none");
+    let verdict = if mode == "confidentiality" { Verdict::Failed } else { Verdict::Ok };
+    Check::new("lockdown", verdict, mode, "boot with lockdown=integrity or none")
+}
+
+fn read(root: &Path, path: &str) -> String {
+    std::fs::read_to_string(root.join(path)).unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine made of a few files.
+    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let namespaces = root.path().join("proc/self/ns");
+        std::fs::create_dir_all(&namespaces).unwrap();
+        std::os::unix::fs::symlink("pid:[4026531836]", namespaces.join("pid")).unwrap();
+        root
+    }
+
+    fn verdicts(root: &tempfile::TempDir) -> Vec<Verdict> {
+        surroundings(root.path()).iter().map(|check| check.verdict).collect()
+    }
+
+    #[test]
+    fn a_usual_machine_has_all() {
+        let root = machine(&[
+            ("proc/sys/kernel/osrelease", "6.1.0-56-cloud-amd64\n"),
+            ("sys/kernel/btf/vmlinux", ""),
+            ("proc/self/status", "Name:\tx\nCapEff:\t000001fffeffffff\n"),
+            ("sys/kernel/security/lockdown", "none [integrity] confidentiality\n"),
+        ]);
+        assert_eq!(verdicts(&root), [Verdict::Ok; 5]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_remedy() {
+        let root = machine(&[
+            ("proc/sys/kernel/osrelease", "5.4.0-200-generic\n"),
+            ("proc/self/status", "CapEff:\t0000000000080000\n"),
+            ("sys/kernel/security/lockdown", "none integrity [confidentiality]\n"),
+        ]);
+        use Verdict::{Failed, Ok};
+        assert_eq!(verdicts(&root), [Failed, Failed, Ok, Failed, Failed]);
+        let checks = surroundings(root.path());
+        assert!(checks[3].found.contains("CAP_BPF") && !checks[3].found.contains("SYS_PTRACE"));
+        assert!(checks.iter().all(|c| c.remedy.is_empty() == (c.verdict == Ok)));
+    }
+
+    #[test]
+    fn without_ptrace_only_names_are_missing() {
+        let root = machine(&[("proc/self/status", "CapEff:\t000000c000000000\n")]);
+        let check = capabilities(root.path());
+        assert_eq!(check.verdict, Verdict::Degraded);
+        let root = machine(&[("proc/self/status", "CapEff:\t0000000000280000\n")]);
+        assert_eq!(capabilities(root.path()).verdict, Verdict::Ok);
+    }
+}
