@@ -1,0 +1,178 @@
+/** What the server says, as docs/api.md describes it, under the same names. */
+
+export interface MapNode {
+  id: string;
+  kind: string;
+  name: string;
+  namespace: string;
+  zombie: boolean;
+  container: string;
+  executable: string;
+  pids: number[];
+  layer: number;
+  row: number;
+  requests_in: number;
+  errors_in: number;
+  requests_out: number;
+  errors_out: number;
+}
+
+export interface MapEdge {
+  id: string;
+  from: string;
+  to: string;
+  port: number;
+  protocol: string;
+  requests: number;
+  errors: number;
+  rate: number;
+  p50_ns: number | null;
+  p95_ns: number | null;
+  p99_ns: number | null;
+  request_bytes: number;
+  response_bytes: number;
+  status: Record<string, number>;
+  slow: boolean;
+}
+
+export interface ServiceMap {
+  from: string;
+  to: string;
+  seconds: number;
+  nodes: MapNode[];
+  edges: MapEdge[];
+  overflow: { edges: number; requests: number };
+}
+
+export interface NodeRef {
+  id: string;
+  name: string;
+  kind: string;
+}
+
+export interface Route {
+  method: string;
+  route: string;
+  requests: number;
+  errors: number;
+  p50_ns: number | null;
+  p95_ns: number | null;
+  p99_ns: number | null;
+}
+
+export interface EdgeDetail {
+  id: string;
+  from: NodeRef;
+  to: NodeRef;
+  port: number;
+  protocol: string;
+  requests: number;
+  errors: number;
+  rate: number;
+  min_ns: number | null;
+  p50_ns: number | null;
+  p90_ns: number | null;
+  p95_ns: number | null;
+  p99_ns: number | null;
+  max_ns: number | null;
+  mean_ns: number | null;
+  server_p50_ns: number | null;
+  server_p95_ns: number | null;
+  request_bytes: number;
+  response_bytes: number;
+  status: Record<string, number>;
+  routes: Route[];
+  routes_overflow: number;
+  recent: Exchange[];
+}
+
+export interface SeriesPoint {
+  time: string;
+  requests: number;
+  errors: number;
+  p50_ns: number | null;
+  p95_ns: number | null;
+  p99_ns: number | null;
+}
+
+export interface Series {
+  step_seconds: number;
+  points: SeriesPoint[];
+}
+
+/** Totals of a node on one side. Percentiles are null where the server does not give them. */
+export interface SideTotals {
+  requests: number;
+  errors: number;
+  rate: number;
+  p50_ns: number | null;
+  p95_ns: number | null;
+  p99_ns: number | null;
+}
+
+export interface NodeDetail {
+  id: string;
+  kind: string;
+  name: string;
+  namespace: string;
+  zombie: boolean;
+  container: string;
+  executable: string;
+  pids: number[];
+  as_server: SideTotals | null;
+  as_client: SideTotals | null;
+}
+
+export interface Endpoint {
+  ip: string;
+  port: number;
+  pid: number;
+  process: string;
+  container: string;
+  pod: string;
+  namespace: string;
+  workload: string;
+  kind: string;
+}
+
+export interface Exchange {
+  time: string;
+  protocol: string;
+  tls: boolean;
+  client: Endpoint;
+  server: Endpoint;
+  method: string;
+  target: string;
+  route: string;
+  status: string;
+  error: boolean;
+  outcome: string;
+  latency_ns: number | null;
+  ttfb_ns: number | null;
+  server_latency_ns: number | null;
+  request_bytes: number;
+  response_bytes: number;
+  observed_by: string;
+  attributes: Record<string, string>;
+}
+
+export interface Tally {
+  seen: number;
+  parsed: number;
+  counted: number;
+  lost: Record<string, number>;
+}
+
+export interface Ledger {
+  segments: Tally;
+  bytes: Tally;
+  exchanges: { reported: number; unpaired: Record<string, number> };
+  connections: { open: number; by_verdict: Record<string, number> };
+  sources: Record<string, { segments: Tally; bytes: Tally }>;
+}
+
+export interface Status {
+  version: string;
+  host: string;
+  uptime_seconds: number | null;
+}

@@ -1,0 +1,62 @@
+/** The loss ledger in words. */
+
+import { count, plural } from '../../format';
+import type { Ledger, Tally } from '../../types';
+
+export function total(amounts: Record<string, number>): number {
+  return Object.values(amounts).reduce((sum, amount) => sum + amount, 0);
+}
+
+/** The largest first; nothing that is zero. */
+export function ranked(amounts: Record<string, number>): [name: string, amount: number][] {
+  return Object.entries(amounts)
+    .filter(([, amount]) => amount > 0)
+    .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+}
+
+/** One line for the badge: `nothing lost`, or how much and the main reason. */
+export function badge(ledger: Ledger): { lost: boolean; text: string } {
+  const lost = total(ledger.segments.lost);
+  if (lost === 0) return { lost: false, text: 'nothing lost' };
+  const reasons = ranked(ledger.segments.lost);
+  const more = reasons.length > 1 ? ` +${reasons.length - 1}` : '';
+  return { lost: true, text: `${plural(lost, 'segment')} lost: ${reasons[0]?.[0] ?? 'unknown'}${more}` };
+}
+
+/** What a reason means, for people who did not write it. */
+export const LOSS: Record<string, string> = {
+  ring_full: 'Alaz could not read as fast as the kernel wrote',
+  queue_full: 'Alaz could not process as fast as it read',
+  connection_table_full: 'more connections than the kernel table holds',
+  unreadable: "the application's buffer could not be read",
+  late: 'came after its place had been given up',
+  ambiguous: 'two threads used one socket at once',
+  truncated: 'needed, but longer than what is copied',
+  buffer_full: 'more out of order than one connection may hold',
+  too_many_connections: 'more connections than Alaz follows at once',
+};
+
+export const UNPAIRED: Record<string, string> = {
+  gap: 'bytes are missing before or inside',
+  mid_stream: 'the connection is older than Alaz',
+  ambiguous: 'overlapping ranges made it uncertain',
+  truncated: 'the head was longer than what is copied',
+  too_many_pending: 'too many requests waiting on one connection',
+  withdrawn: 'the connection turned out to speak something else',
+};
+
+/** Open connections by what they speak, as sentences for the empty map. */
+export function verdicts(ledger: Ledger): string[] {
+  const words: Record<string, (n: number) => string> = {
+    tls: (n) => `${plural(n, 'TLS connection')}: contents not visible yet`,
+    unknown: (n) => `${plural(n, 'connection')} of a protocol that Alaz does not know (yet)`,
+  };
+  return ranked(ledger.connections.by_verdict).map(([verdict, n]) =>
+    words[verdict] ? words[verdict](n) : `${plural(n, `${verdict} connection`)}`,
+  );
+}
+
+/** `seen = parsed + counted + lost`, spelled out. */
+export function balance(tally: Tally, format: (value: number) => string = count): string {
+  return `${format(tally.seen)} = ${format(tally.parsed)} parsed + ${format(tally.counted)} counted + ${format(total(tally.lost))} lost`;
+}

@@ -1,0 +1,65 @@
+/** Which part of the sheet is on screen: screen = sheet × scale + offset. */
+
+import type { Box, Point } from './layout';
+
+export interface Camera {
+  x: number;
+  y: number;
+  scale: number;
+}
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+const MIN_SCALE = 0.08;
+const MAX_SCALE = 3;
+/** Small maps are not blown up to fill the screen. */
+const MAX_FIT_SCALE = 1.15;
+/** Free border around a fitted map; more above, for loops. */
+const MARGIN = 48;
+
+export function fit(box: Box, view: Size): Camera {
+  if (box.width === 0 || view.width === 0) return { x: view.width / 2, y: view.height / 2, scale: 1 };
+  const margin = Math.min(MARGIN, view.width / 8);
+  const scale = clamp(
+    Math.min((view.width - 2 * margin) / box.width, (view.height - 2 * margin) / box.height),
+    MIN_SCALE,
+    MAX_FIT_SCALE,
+  );
+  return {
+    x: view.width / 2 - (box.x + box.width / 2) * scale,
+    y: view.height / 2 - (box.y + box.height / 2) * scale,
+    scale,
+  };
+}
+
+/** Zooms by a factor; the point of the sheet under `at` stays under it. */
+export function zoom(camera: Camera, at: Point, factor: number): Camera {
+  const scale = clamp(camera.scale * factor, MIN_SCALE, MAX_SCALE);
+  const real = scale / camera.scale;
+  return { x: at.x - (at.x - camera.x) * real, y: at.y - (at.y - camera.y) * real, scale };
+}
+
+export function pan(camera: Camera, dx: number, dy: number): Camera {
+  return { ...camera, x: camera.x + dx, y: camera.y + dy };
+}
+
+export function toSheet(camera: Camera, at: Point): Point {
+  return { x: (at.x - camera.x) / camera.scale, y: (at.y - camera.y) / camera.scale };
+}
+
+export function toScreen(camera: Camera, at: Point): Point {
+  return { x: at.x * camera.scale + camera.x, y: at.y * camera.scale + camera.y };
+}
+
+export function between(a: Camera, b: Camera, share: number): Camera {
+  // Scales multiply, so their half way is the geometric one.
+  const scale = a.scale * (b.scale / a.scale) ** share;
+  return { x: a.x + (b.x - a.x) * share, y: a.y + (b.y - a.y) * share, scale };
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(high, Math.max(low, value));
+}
