@@ -1,0 +1,273 @@
+//! The command line. Every option is described where a person looks for it: in `--help`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alaz_model::Protocol;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Shows every request between the services of this machine, without touching them.
+///
+/// Alaz watches the system calls of all processes with eBPF, understands the protocols they speak,
+/// and shows who calls whom, how often, how slowly, and what fails. Applications are not changed,
+/// restarted or configured, and nothing is left behind when Alaz stops.
+#[derive(Debug, Parser)]
+#[command(
+    name = "alaz",
+    version,
+    propagate_version = true,
+    after_help = "\
+First steps:
+  sudo alaz              watch this machine, map on http://127.0.0.1:8014
+  sudo alaz watch        print each request as it happens
+  sudo alaz doctor       what this machine allows, and what would not be seen
+
+Settings come from flags, then the environment (ALAZ_LISTEN, …), then the file given by --config
+or ALAZ_CONFIG, then defaults; `alaz config` shows where each value came from."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// YAML file with settings
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch this machine and serve the map (also plain `alaz`)
+    ///
+    /// Captures, keeps the last hour in memory and serves the UI and the API. Needs root, or
+    /// CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE.
+    Run(RunArgs),
+    /// Print each exchange as it completes
+    ///
+    /// Where `alaz run` is running here, or --server names one, exchanges are read from it and no
+    /// privileges are needed; otherwise, or with --capture, this command captures itself. Ends on
+    /// Ctrl-C, and prints what was seen and lost as its last line on stderr: `ledger: {json}`.
+    Watch(WatchArgs),
+    /// Print the service map once
+    ///
+    /// Captures for a while, or asks a running Alaz with --server.
+    Map(MapArgs),
+    /// Say what this machine allows, and what would not be seen and why
+    ///
+    /// Exit code 0: everything works; 1: something is missing; 2: Alaz cannot run here.
+    Doctor(DoctorArgs),
+    /// Write what the kernel side sees to a file
+    ///
+    /// The file holds raw traffic, passwords and tokens included. It is readable by its owner only.
+    Record(RecordArgs),
+    /// Run the same pipeline from a recording
+    ///
+    /// Reads as fast as it can and needs no privileges.
+    Replay(ReplayArgs),
+    /// Print the effective settings and where each came from
+    Config(RunArgs),
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RunArgs {
+    /// Address of the UI and the API [default: 127.0.0.1:8014]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Where Alaz keeps its files [default: /var/lib/alaz, or $XDG_STATE_HOME/alaz when not root]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Further host names by which browsers may reach the UI
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchOutput {
+    /// A line for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Which exchanges to show; all that are given must hold.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct FilterArgs {
+    /// Only these protocols
+    #[arg(long, value_name = "P", value_delimiter = ',', value_parser = protocol)]
+    pub(crate) protocol: Vec<Protocol>,
+
+    /// Only exchanges of this process, on either side
+    #[arg(long, value_name = "N")]
+    pub(crate) pid: Option<u32>,
+
+    /// Only exchanges with this server port
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+
+    /// Only failed exchanges: HTTP 5xx, no response, reset
+    #[arg(long)]
+    pub(crate) errors: bool,
+
+    /// Only exchanges slower than this, such as 50ms or 1.5s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) slower_than: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: WatchOutput,
+
+    /// Stop after this long, such as 10s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) from: FromArgs,
+}
+
+/// Where exchanges come from.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct FromArgs {
+    /// Read from this Alaz, such as http://127.0.0.1:8014
+    #[arg(long, value_name = "URL", conflicts_with = "capture")]
+    pub(crate) server: Option<String>,
+
+    /// Capture here even where an Alaz is running
+    #[arg(long)]
+    pub(crate) capture: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MapOutput {
+    /// A table for people
+    #[default]
+    Text,
+    /// As the API gives it
+    Json,
+    /// Graphviz
+    Dot,
+    /// Mermaid flowchart
+    Mermaid,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MapArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: MapOutput,
+
+    /// How long to capture, or how far back to ask a running Alaz
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub(crate) duration: Duration,
+
+    #[command(flatten)]
+    pub(crate) from: FromArgs,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorOutput {
+    /// For people
+    #[default]
+    Text,
+    /// For machines
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DoctorArgs {
+    /// Explain this process: what it is called and what could be seen of it
+    #[arg(long, value_name = "N")]
+    pub(crate) pid: Option<u32>,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: DoctorOutput,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RecordArgs {
+    /// File to write; it must not exist yet
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Stop after this long; otherwise on Ctrl-C
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReplayArgs {
+    /// Recording to read
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: WatchOutput,
+}
+
+fn protocol(name: &str) -> Result<Protocol, String> {
+    Protocol::from_name(name).ok_or_else(|| {
+        let known: Vec<_> = Protocol::ALL.iter().map(|protocol| protocol.as_str()).collect();
+        format!("Alaz knows {}", known.join(", "))
+    })
+}
+
+/// A number and a unit: `50ms`, `1.5s`, `10s`, `5m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is no duration: write a number and us, ms, s, m or h, as 50ms");
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit_at);
+    let seconds = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "5", "s", "-1s", "1d", "1e400s", "nans"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn run_is_the_default_and_takes_its_options_without_its_name() {
+        let cli = Cli::parse_from(["alaz", "--listen", "127.0.0.1:9000"]);
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.listen, Some("127.0.0.1:9000".parse().unwrap()));
+    }
+}

@@ -1,0 +1,86 @@
+//! `alaz doctor`: what this machine allows, and what would not be seen and why.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use alaz_capture::probe::{self, Check, Verdict};
+use serde::Serialize;
+
+use crate::cli::{DoctorArgs, DoctorOutput};
+
+/// What no check can change in this version, said so that nobody has to find out.
+const LIMITS: [(&str, &str); 4] = [
+    ("encrypted connections", "counted, their contents are not read"),
+    ("protocols", "HTTP/1.0 and HTTP/1.1; other connections are counted only"),
+    ("io_uring, splice", "bytes moved by them are not seen; exchanges they touch are not reported"),
+    ("32-bit programs", "their calls are not seen"),
+];
+
+#[derive(Serialize)]
+struct Report {
+    verdict: Verdict,
+    checks: Vec<Check>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<super::doctor_process::ProcessReport>,
+    limits: Vec<Limit>,
+}
+
+#[derive(Serialize)]
+struct Limit {
+    what: &'static str,
+    how: &'static str,
+}
+
+/// Exit code 0: everything works; 1: something is missing; 2: Alaz cannot run here.
+pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let process = args.pid.map(super::doctor_process::explain).transpose()?;
+    let mut checks = probe::surroundings(Path::new("/"));
+    checks.extend(probe::trial());
+    let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);
+    let limits = LIMITS.iter().map(|&(what, how)| Limit { what, how }).collect();
+    let report = Report { verdict, checks, process, limits };
+    let mut out = std::io::stdout().lock();
+    match args.output {
+        DoctorOutput::Json => {
+            serde_json::to_writer_pretty(&mut out, &report)?;
+            writeln!(out)?;
+        }
+        DoctorOutput::Text => print(&mut out, &report)?,
+    }
+    Ok(ExitCode::from(match verdict {
+        Verdict::Ok => 0,
+        Verdict::Degraded => 1,
+        Verdict::Failed => 2,
+    }))
+}
+
+fn print(out: &mut (impl Write + IsTerminal), report: &Report) -> std::io::Result<()> {
+    let colour = out.is_terminal();
+    for check in &report.checks {
+        let (mark, paint) = match check.verdict {
+            Verdict::Ok => ("ok  ", "\x1b[32m"),
+            Verdict::Degraded => ("warn", "\x1b[33m"),
+            Verdict::Failed => ("FAIL", "\x1b[31m"),
+        };
+        let (before, after) = if colour { (paint, "\x1b[0m") } else { ("", "") };
+        writeln!(out, "{before}{mark}{after}  {:<24} {}", check.name, check.found)?;
+        if !check.remedy.is_empty() {
+            writeln!(out, "      {:<24} → {}", "", check.remedy)?;
+        }
+    }
+    if let Some(process) = &report.process {
+        writeln!(out)?;
+        process.print(out)?;
+    }
+    writeln!(out, "\nNot seen by this version:")?;
+    for limit in &report.limits {
+        writeln!(out, "      {:<24} {}", limit.what, limit.how)?;
+    }
+    let conclusion = match report.verdict {
+        Verdict::Ok => "Alaz works here.",
+        Verdict::Degraded => "Alaz works here, with what is marked above missing.",
+        Verdict::Failed => "Alaz cannot work here until what is marked above is mended.",
+    };
+    writeln!(out, "\n{conclusion}")
+}

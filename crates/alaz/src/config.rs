@@ -1,0 +1,227 @@
+//! Settings: flags over environment over file over defaults, and where each value came from.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::cli::RunArgs;
+
+/// The effective settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// Address of the UI and the API.
+    pub(crate) listen: Setting<SocketAddr>,
+    /// Where Alaz keeps its files.
+    pub(crate) data_dir: Setting<PathBuf>,
+    /// Further host names by which browsers may reach the UI.
+    pub(crate) allowed_hosts: Setting<Vec<String>>,
+}
+
+/// A value and its origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) origin: Origin,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Flag(&'static str),
+    Environment(&'static str),
+    File(PathBuf),
+    Default,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Flag(name) => write!(f, "{name}"),
+            Origin::Environment(name) => write!(f, "{name}"),
+            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::Default => write!(f, "default"),
+        }
+    }
+}
+
+/// A setting is wrong. The message names it, its origin and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("{path}: {source}: check the path given by --config or ALAZ_CONFIG")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error("{path}: {message}")]
+    File { path: String, message: String },
+    #[error("{name}: '{value}' is not {expected}")]
+    Environment { name: &'static str, value: String, expected: &'static str },
+}
+
+/// The keys of the file. Unknown ones are refused, with the line.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileSettings {
+    listen: Option<SocketAddr>,
+    data_dir: Option<PathBuf>,
+    allowed_hosts: Option<Vec<String>>,
+}
+
+/// What the process was given, so that tests can give something else.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) is_root: bool,
+}
+
+impl Config {
+    /// Puts the layers together.
+    pub(crate) fn resolve(
+        args: &RunArgs,
+        file: Option<&Path>,
+        surroundings: &Surroundings<'_>,
+    ) -> Result<Config, ConfigError> {
+        let variable = surroundings.variable;
+        let path = file.map(Path::to_owned).or_else(|| variable("ALAZ_CONFIG").map(PathBuf::from));
+        let settings = match &path {
+            Some(path) => read_file(path)?,
+            None => FileSettings::default(),
+        };
+        let layers = Layers { variable, path };
+        Ok(Config {
+            listen: layers.pick(
+                ("--listen", args.listen),
+                ("ALAZ_LISTEN", |text| text.parse().ok(), "an address such as 127.0.0.1:8014"),
+                settings.listen,
+                || SocketAddr::from((Ipv4Addr::LOCALHOST, 8014)),
+            )?,
+            data_dir: layers.pick(
+                ("--data-dir", args.data_dir.clone()),
+                ("ALAZ_DATA_DIR", |text| Some(text.into()), "a directory"),
+                settings.data_dir,
+                || default_data_dir(surroundings),
+            )?,
+            allowed_hosts: layers.pick(
+                ("--allowed-hosts", args.allowed_hosts.clone()),
+                (
+                    "ALAZ_ALLOWED_HOSTS",
+                    |text| Some(text.split(',').map(|name| name.trim().to_owned()).collect()),
+                    "a list of host names",
+                ),
+                settings.allowed_hosts,
+                Vec::new,
+            )?,
+        })
+    }
+}
+
+struct Layers<'a> {
+    variable: &'a dyn Fn(&str) -> Option<String>,
+    path: Option<PathBuf>,
+}
+
+impl Layers<'_> {
+    fn pick<T>(
+        &self,
+        (flag, given): (&'static str, Option<T>),
+        (name, parse, expected): (&'static str, fn(&str) -> Option<T>, &'static str),
+        in_file: Option<T>,
+        default: impl FnOnce() -> T,
+    ) -> Result<Setting<T>, ConfigError> {
+        if let Some(value) = given {
+            return Ok(Setting { value, origin: Origin::Flag(flag) });
+        }
+        if let Some(text) = (self.variable)(name).filter(|text| !text.is_empty()) {
+            return match parse(&text) {
+                Some(value) => Ok(Setting { value, origin: Origin::Environment(name) }),
+                None => Err(ConfigError::Environment { name, value: text, expected }),
+            };
+        }
+        if let (Some(value), Some(path)) = (in_file, &self.path) {
+            return Ok(Setting { value, origin: Origin::File(path.clone()) });
+        }
+        Ok(Setting { value: default(), origin: Origin::Default })
+    }
+}
+
+fn read_file(path: &Path) -> Result<FileSettings, ConfigError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: shown.clone(), source })?;
+    if text.trim().is_empty() {
+        return Ok(FileSettings::default());
+    }
+    serde_saphyr::from_str(&text)
+        .map_err(|error| ConfigError::File { path: shown, message: error.to_string() })
+}
+
+/// The state directories of the Filesystem Hierarchy Standard and the XDG base directories.
+fn default_data_dir(surroundings: &Surroundings<'_>) -> PathBuf {
+    if surroundings.is_root {
+        return PathBuf::from("/var/lib/alaz");
+    }
+    let state = (surroundings.variable)("XDG_STATE_HOME")
+        .filter(|path| path.starts_with('/'))
+        .map(PathBuf::from)
+        .or_else(|| (surroundings.variable)("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .unwrap_or_else(|| PathBuf::from("/tmp"));
+    state.join("alaz")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(
+        args: &RunArgs,
+        file: Option<&str>,
+        environment: &[(&str, &str)],
+        is_root: bool,
+    ) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alaz.yaml");
+        if let Some(text) = file {
+            std::fs::write(&path, text).unwrap();
+        }
+        let variable = |name: &str| {
+            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        let surroundings = Surroundings { variable: &variable, is_root };
+        Config::resolve(args, file.map(|_| path.as_path()), &surroundings)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_given_means_defaults() {
+        let config = resolve(&RunArgs::default(), None, &[], true).unwrap();
+        assert_eq!(config.listen.value, "127.0.0.1:8014".parse().unwrap());
+        assert_eq!(config.data_dir.value, Path::new("/var/lib/alaz"));
+        assert_eq!(config.listen.origin, Origin::Default);
+        let config = resolve(&RunArgs::default(), None, &[("HOME", "/home/a")], false).unwrap();
+        assert_eq!(config.data_dir.value, Path::new("/home/a/.local/state/alaz"));
+    }
+
+    #[test]
+    fn flags_beat_environment_beats_file() {
+        let file = Some("listen: 127.0.0.1:1\ndata_dir: /file\nallowed_hosts: [a, b]\n");
+        let environment = [("ALAZ_LISTEN", "127.0.0.1:2"), ("ALAZ_DATA_DIR", "/environment")];
+        let args = RunArgs { listen: Some("127.0.0.1:3".parse().unwrap()), ..RunArgs::default() };
+        let config = resolve(&args, file, &environment, true).unwrap();
+        assert_eq!(config.listen.value.port(), 3);
+        assert_eq!(config.listen.origin, Origin::Flag("--listen"));
+        assert_eq!(config.data_dir.value, Path::new("/environment"));
+        assert_eq!(config.allowed_hosts.value, ["a", "b"]);
+        assert!(matches!(config.allowed_hosts.origin, Origin::File(_)));
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let unknown = resolve(&RunArgs::default(), Some("listen: 127.0.0.1:1\nlisen: 2\n"), &[], true);
+        let message = unknown.unwrap_err();
+        assert!(message.contains("lisen") && message.contains("alaz.yaml"), "{message}");
+        let message =
+            resolve(&RunArgs::default(), None, &[("ALAZ_LISTEN", "8014")], true).unwrap_err();
+        assert!(message.contains("ALAZ_LISTEN") && message.contains("127.0.0.1:8014"), "{message}");
+        let missing = [("ALAZ_CONFIG", "/nonexistent/alaz.yaml")];
+        let message = resolve(&RunArgs::default(), None, &missing, true).unwrap_err();
+        assert!(message.contains("/nonexistent/alaz.yaml"), "{message}");
+        assert!(resolve(&RunArgs::default(), Some("# empty\n"), &[], true).is_ok());
+    }
+}

@@ -1,0 +1,22 @@
+//! The program: commands, settings, and the wiring of the stages.
+//!
+//! In: events of the kernel side or of a recording. Out: exchanges on the terminal, the map in the
+//! browser. The stages themselves live in their own crates; what runs here is their order:
+//!
+//! ```text
+//! capture ─► protocol (engine) ─► protocol (join) ─► identity ─► flow ─► server
+//! ```
+//!
+//! [`pipeline::Pipeline`] is that order up to identified exchanges, free of threads, clocks and
+//! files, so that a live capture, a replay and a benchmark run the very same code.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod config;
+mod output;
+pub mod pipeline;
+mod source;
+
+pub use commands::main;

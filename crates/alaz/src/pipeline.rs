@@ -1,0 +1,121 @@
+//! The order of the stages, from an event to an identified exchange.
+
+use std::net::SocketAddr;
+
+use alaz_capture::KernelCounters;
+use alaz_identity::Processes;
+use alaz_model::{Clock, Event, Exchange, Ledger, LossReason, View};
+use alaz_protocol::{Engine, Join};
+
+/// One shard of the pipeline. Deterministic: times come with the events.
+pub struct Pipeline {
+    engine: Engine,
+    join: Join,
+    processes: Processes,
+    clock: Clock,
+    views: Vec<View>,
+    joined: Vec<Exchange>,
+    reported: u64,
+}
+
+impl Pipeline {
+    /// With these process facts to name endpoints by, and this clock to give wall times.
+    #[must_use]
+    pub fn new(processes: Processes, clock: Clock) -> Pipeline {
+        Pipeline {
+            engine: Engine::new(alaz_protocol::Limits::default()),
+            join: Join::new(alaz_protocol::JoinLimits::default()),
+            processes,
+            clock,
+            views: Vec::new(),
+            joined: Vec::new(),
+            reported: 0,
+        }
+    }
+
+    /// Leaves out what is said to and by the server at this address: Alaz's own UI and API.
+    pub fn exclude_server(&mut self, address: SocketAddr) {
+        self.engine.exclude_server(address);
+    }
+
+    /// Replaces the clock, whose offset drifts as the wall clock is corrected.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    /// The process facts, to read or to add to.
+    pub fn processes(&mut self) -> &mut Processes {
+        &mut self.processes
+    }
+
+    /// Takes one event; exchanges that it completes go to `sink`.
+    pub fn event(&mut self, event: &Event<'_>, sink: &mut impl FnMut(&Exchange)) {
+        match event {
+            Event::Segment(segment) => {
+                self.processes.resolve(segment.pid);
+                self.engine.segment(segment, &mut self.views);
+            }
+            Event::Open(connection) => {
+                self.engine.open(connection);
+                self.join.open(connection);
+            }
+            Event::Close(close) => {
+                self.engine.close(close, &mut self.views);
+                self.join.close(close);
+            }
+            Event::Exec(exec) => self.processes.exec(exec),
+            Event::Exit(exit) => self.processes.exit(exit),
+        }
+        self.pass_on(sink);
+    }
+
+    /// Everything before `watermark_ns` (monotonic) has been taken: gives up what waited for it.
+    pub fn advance(&mut self, watermark_ns: u64, sink: &mut impl FnMut(&Exchange)) {
+        self.engine.advance(watermark_ns, &mut self.views);
+        self.pass_on(sink);
+        self.join.advance(watermark_ns, &self.clock, &mut self.joined);
+        self.report(sink);
+        self.processes.advance(watermark_ns);
+    }
+
+    /// Nothing more will come: reports or gives up whatever is pending.
+    pub fn finish(&mut self, sink: &mut impl FnMut(&Exchange)) {
+        self.engine.finish(&mut self.views);
+        self.pass_on(sink);
+        self.join.finish(&self.clock, &mut self.joined);
+        self.report(sink);
+    }
+
+    /// What became of everything so far, the kernel side's losses included.
+    #[must_use]
+    pub fn ledger(&self, kernel: &KernelCounters) -> Ledger {
+        let mut ledger = self.engine.ledger();
+        ledger.exchanges.reported = self.reported;
+        for (reason, lost) in [
+            (LossReason::RingFull, kernel.ring_full),
+            (LossReason::ConnectionTableFull, kernel.table_full),
+        ] {
+            ledger.socket.segments.lose(reason, lost.segments);
+            ledger.socket.bytes.lose(reason, lost.bytes);
+        }
+        ledger
+    }
+
+    fn pass_on(&mut self, sink: &mut impl FnMut(&Exchange)) {
+        if self.views.is_empty() {
+            return;
+        }
+        for view in self.views.drain(..) {
+            self.join.view(view, &self.clock, &mut self.joined);
+        }
+        self.report(sink);
+    }
+
+    fn report(&mut self, sink: &mut impl FnMut(&Exchange)) {
+        for mut exchange in self.joined.drain(..) {
+            self.processes.identify(&mut exchange);
+            self.reported += 1;
+            sink(&exchange);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Driving the pipeline: from the kernel as it happens, or from a recording as fast as it reads.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use alaz_capture::{Capture, Frame, KernelCounters, RecordingReader, decode};
+use alaz_identity::Processes;
+use alaz_model::{Clock, Exchange, Ledger};
+use anyhow::Context;
+
+use crate::pipeline::Pipeline;
+
+/// Between two passes over the ring while there is traffic, and while there is none.
+const BUSY_TICK: Duration = Duration::from_millis(5);
+const IDLE_TICK: Duration = Duration::from_millis(20);
+/// Above this share of the ring the next pass follows at once.
+const PRESSING_FILL: f64 = 0.25;
+/// How long a record may lie between its time stamp and the ring, on another CPU.
+const IN_FLIGHT_NS: u64 = 1_000_000;
+const CLOCK_REFRESH: Duration = Duration::from_secs(10);
+/// Processes whose facts are kept.
+pub(crate) const PROCESS_LIMIT: usize = 16_384;
+
+/// What a command does with what the pipeline gives.
+pub(crate) trait Consumer {
+    /// An exchange is complete.
+    fn exchange(&mut self, exchange: &Exchange);
+
+    /// A pass over the ring is done; `ledger` gives the balance so far. Breaking ends the capture.
+    fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()>;
+}
+
+/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger.
+pub(crate) fn capture(
+    mut capture: Capture,
+    mut pipeline: Pipeline,
+    stop: &AtomicBool,
+    duration: Option<Duration>,
+    consumer: &mut impl Consumer,
+) -> anyhow::Result<Ledger> {
+    let started = Instant::now();
+    let mut clock_at = started;
+    let mut counters = capture.counters()?;
+    loop {
+        let records = pass(&mut capture, &mut pipeline, consumer);
+        counters = capture.counters().unwrap_or(counters);
+        if consumer.pass(&|| pipeline.ledger(&counters)).is_break()
+            || stop.load(Ordering::Relaxed)
+            || duration.is_some_and(|limit| started.elapsed() >= limit)
+        {
+            break;
+        }
+        if clock_at.elapsed() > CLOCK_REFRESH {
+            clock_at = Instant::now();
+            pipeline.set_clock(clock_now());
+        }
+        if capture.fill() < PRESSING_FILL {
+            let tick = if records == 0 { IDLE_TICK } else { BUSY_TICK };
+            let left = duration.map_or(tick, |limit| limit.saturating_sub(started.elapsed()));
+            std::thread::sleep(tick.min(left));
+        }
+    }
+    // Detached first, so that what was seen is final before it is balanced.
+    capture.detach();
+    pass(&mut capture, &mut pipeline, consumer);
+    pipeline.finish(&mut |exchange| consumer.exchange(exchange));
+    let counters = capture.counters()?;
+    let ledger = pipeline.ledger(&counters);
+    let _ = consumer.pass(&|| ledger);
+    Ok(ledger)
+}
+
+fn pass(capture: &mut Capture, pipeline: &mut Pipeline, consumer: &mut impl Consumer) -> u64 {
+    let before = monotonic_ns();
+    let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
+    let records = capture.drain(|event| pipeline.event(&event, &mut sink));
+    pipeline.advance(before.saturating_sub(IN_FLIGHT_NS), &mut sink);
+    records
+}
+
+/// Runs a whole recording through the pipeline; returns the final ledger.
+pub(crate) fn replay(
+    mut reader: RecordingReader<impl Read>,
+    consumer: &mut impl Consumer,
+) -> anyhow::Result<Ledger> {
+    let clock = reader.header().clock();
+    let mut pipeline = Pipeline::new(Processes::recorded(PROCESS_LIMIT), clock);
+    let mut counters = KernelCounters::default();
+    while let Some(frame) = reader.next_frame()? {
+        let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
+        match frame {
+            Frame::Record(record) => match decode(record) {
+                Some(event) => pipeline.event(&event, &mut sink),
+                None => anyhow::bail!("the recording holds a record that is none: record again"),
+            },
+            Frame::Drained(time_ns) => {
+                pipeline.advance(time_ns.saturating_sub(IN_FLIGHT_NS), &mut sink);
+                if consumer.pass(&|| pipeline.ledger(&counters)).is_break() {
+                    break;
+                }
+            }
+            Frame::Process(process) => pipeline.processes().insert(Arc::new(*process)),
+            Frame::End(end) => counters = end,
+        }
+    }
+    pipeline.finish(&mut |exchange| consumer.exchange(exchange));
+    let ledger = pipeline.ledger(&counters);
+    let _ = consumer.pass(&|| ledger);
+    Ok(ledger)
+}
+
+/// A pipeline that names processes by this host's `/proc`.
+pub(crate) fn live_pipeline() -> Pipeline {
+    Pipeline::new(Processes::live(PROCESS_LIMIT), clock_now())
+}
+
+/// Nanoseconds on the clock that the kernel side stamps with.
+pub(crate) fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000
+        + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+/// Both clocks, read one after the other.
+pub(crate) fn clock_now() -> Clock {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_ns = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
+    Clock::from_readings(monotonic_ns(), unix_ns)
+}
+
+/// Set when the user wants to stop (SIGINT, SIGTERM).
+pub(crate) fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // A second one ends the program at once, should it hang.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot listen for signals")?;
+    }
+    Ok(stop)
+}
