@@ -1,0 +1,130 @@
+//! nginx, whose access log is the oracle.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::free_port;
+use crate::program::{Program, run};
+
+/// A running nginx with one worker.
+pub struct Nginx {
+    program: Program,
+    folder: tempfile::TempDir,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// One line of the access log.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "named like nginx's variables")]
+pub struct LogLine {
+    pub remote_port: u16,
+    pub method: String,
+    pub target: String,
+    pub status: String,
+    pub bytes_sent: u64,
+    pub request_length: u64,
+    pub request_time_ms: u64,
+}
+
+const LOG_FORMAT: &str = "$remote_port|$request_method|$request_uri|$status|$bytes_sent|\
+                          $request_length|$request_time";
+
+impl Nginx {
+    /// Plain HTTP: `/empty` answers nothing, `/stall` closes the connection, `/fail` is 500,
+    /// `/missing` 404, everything else is 200.
+    pub fn start() -> Nginx {
+        Nginx::with("", |_| String::new())
+    }
+
+    /// HTTPS with a certificate made for this test.
+    pub fn start_tls() -> Nginx {
+        Nginx::with(" ssl", |folder| {
+            let key = folder.join("key.pem").display().to_string();
+            let certificate = folder.join("certificate.pem").display().to_string();
+            run(Command::new("openssl")
+                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+                .args(["-subj", "/CN=localhost", "-keyout", &key, "-out", &certificate]));
+            format!("ssl_certificate {certificate}; ssl_certificate_key {key};")
+        })
+    }
+
+    fn with(listen: &str, settings: impl FnOnce(&PathBuf) -> String) -> Nginx {
+        let folder = tempfile::tempdir().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let root = folder.path().to_owned();
+        let settings = settings(&root);
+        let mut paths = String::new();
+        for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+            let _ = writeln!(paths, "{kind}_temp_path {}/{kind};", root.display());
+        }
+        // Workers that write what root owns need root.
+        let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+        let configuration = format!(
+            "{user}
+            daemon off;
+            worker_processes 1;
+            worker_shutdown_timeout 5s;
+            pid {root}/pid;
+            events {{ worker_connections 1024; }}
+            http {{
+                {paths}
+                log_format oracle '{LOG_FORMAT}';
+                access_log {root}/access.log oracle buffer=64k;
+                keepalive_requests 100000000;
+                server {{
+                    listen {address}{listen} backlog=1024;
+                    {settings}
+                    location = /empty {{ return 200; }}
+                    location = /stall {{ return 444; }}
+                    location = /fail {{ return 500; }}
+                    location = /missing {{ return 404; }}
+                    location / {{ return 200 'hello\\n'; }}
+                }}
+            }}",
+            root = root.display(),
+        );
+        let path = root.join("nginx.conf");
+        std::fs::write(&path, configuration).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(&root).arg("-c").arg(&path).arg("-e").arg(root.join("error.log"));
+        let program = Program::serve(&mut command, address.port());
+        Nginx { program, folder, address }
+    }
+
+    /// A URL on it.
+    #[must_use]
+    pub fn url(&self, target: &str) -> String {
+        format!("http://{}{target}", self.address)
+    }
+
+    /// Lets it finish what it does, and reads its log.
+    #[must_use]
+    pub fn stop(mut self) -> Vec<LogLine> {
+        self.program.end(Signal::QUIT);
+        let log = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap();
+        // A connection without a request (the harness's own knock) is no line of interest.
+        log.lines().map(read_line).filter(|line| !line.method.is_empty()).collect()
+    }
+}
+
+fn read_line(line: &str) -> LogLine {
+    let fields: Vec<_> = line.split('|').collect();
+    let [port, method, target, status, sent, length, time] = fields[..] else {
+        panic!("a line of another form: {line}");
+    };
+    LogLine {
+        remote_port: port.parse().unwrap(),
+        method: method.to_owned(),
+        target: target.to_owned(),
+        status: status.to_owned(),
+        bytes_sent: sent.parse().unwrap(),
+        request_length: length.parse().unwrap(),
+        // Seconds with three digits.
+        request_time_ms: time.replace('.', "").parse().unwrap(),
+    }
+}

@@ -1,0 +1,14 @@
+//! The end-to-end tests, one file per concern. The harness is the library beside them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
+
+mod attach;
+mod bad_input;
+mod http;
+mod idle;
+mod languages;
+mod nginx;
+mod opaque;
+mod recording;
+mod redaction;
+mod server;
