@@ -12,7 +12,7 @@ use alaz_model::{
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of the layouts; recordings carry it.
-pub(crate) const ABI_VERSION: u32 = 1;
+pub(crate) const ABI_VERSION: u32 = 2;
 
 const RECORD_OPEN: u32 = 1;
 const RECORD_SEGMENT: u32 = 2;
@@ -39,6 +39,8 @@ pub(crate) struct OpenRecord {
     family: u16,
     key: Key,
     time: u64,
+    send_position: u64,
+    receive_position: u64,
     local_address: [u8; 16],
     remote_address: [u8; 16],
     local_port: [u8; 2],
@@ -217,6 +219,8 @@ fn open(record: &[u8]) -> Option<Event<'_>> {
         remote: address(open.family, open.remote_address, open.remote_port)?,
         network_namespace: open.network_namespace,
         role,
+        send: Some(Position(open.send_position)),
+        receive: Some(Position(open.receive_position)),
         time_ns: open.time,
         mid_stream: open.mid_stream != 0,
     }))
@@ -318,6 +322,8 @@ mod tests {
                     family,
                     key,
                     time,
+                    send_position,
+                    receive_position,
                     local_address,
                     remote_address,
                     local_port,
