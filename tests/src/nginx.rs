@@ -102,6 +102,17 @@ impl Nginx {
         format!("http://{}{target}", self.address)
     }
 
+    /// The process that serves: the only worker.
+    #[must_use]
+    pub fn worker(&self) -> u32 {
+        let master = self.program.pid();
+        let children = std::fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
+        let children = children.unwrap();
+        let pids: Vec<_> = children.split_whitespace().collect();
+        let [worker] = pids[..] else { panic!("nginx has other children than one: {children}") };
+        worker.parse().unwrap()
+    }
+
     /// Lets it finish what it does, and reads its log.
     #[must_use]
     pub fn stop(mut self) -> Vec<LogLine> {
