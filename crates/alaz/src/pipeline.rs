@@ -113,7 +113,7 @@ impl Pipeline {
 
     fn report(&mut self, sink: &mut impl FnMut(&Exchange)) {
         for mut exchange in self.joined.drain(..) {
-            self.processes.identify(&mut exchange);
+            self.processes.identify(&mut exchange, &self.clock);
             self.reported += 1;
             sink(&exchange);
         }

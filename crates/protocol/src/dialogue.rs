@@ -1,0 +1,89 @@
+//! What every protocol implements: reading what two sides say on one connection.
+
+use std::net::SocketAddr;
+
+use alaz_model::{
+    CloseReason, ConnectionKey, ExchangeLedger, Position, Protocol, Role, UnpairedReason, View,
+};
+
+use crate::limits::Limits;
+use crate::stream::{Input, Origin, Step};
+
+/// Who says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The side that opened the connection.
+    Client,
+    /// The side that was connected to.
+    Server,
+}
+
+/// What does not change while a connection lasts, once its role is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) key: ConnectionKey,
+    pub(crate) role: Role,
+    pub(crate) client: SocketAddr,
+    pub(crate) server: SocketAddr,
+    pub(crate) network_namespace: u32,
+    pub(crate) tls: bool,
+}
+
+/// Where a dialogue puts what it finds.
+pub(crate) struct Context<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) views: &'a mut Vec<View>,
+    pub(crate) exchanges: &'a mut ExchangeLedger,
+    pub(crate) limits: &'a Limits,
+}
+
+/// One connection's conversation in one protocol.
+///
+/// The stream shows each side's bytes in order, each byte until a step has taken it.
+pub(crate) trait Dialogue: Send {
+    /// What the bytes in front are, and how to go on. `None` when they show that this connection
+    /// does not speak this protocol: the verdict is withdrawn.
+    fn read(&mut self, side: Side, input: &Input<'_>, context: &mut Context<'_>) -> Option<Step>;
+
+    /// Passing over a body (see [`Step::Read`]) has reached its end, just before `end`.
+    fn passed(&mut self, side: Side, end: Position, last: Origin, context: &mut Context<'_>);
+
+    /// Everything up to `end` was read, passed over or ignored.
+    fn heard(&mut self, side: Side, end: Position, last: Origin);
+
+    /// Bytes are missing here, and they were not part of a body of known length. What comes next is
+    /// anything.
+    fn lost(&mut self, side: Side, reason: UnpairedReason, context: &mut Context<'_>);
+
+    /// Everything before `watermark_ns` has been read.
+    fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>);
+
+    /// The connection has ended.
+    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>);
+
+    /// These bytes were never this protocol: everything pending is given up.
+    fn withdraw(&mut self, context: &mut Context<'_>);
+}
+
+/// What one protocol says of the first bytes that one side says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Not mine.
+    No,
+    /// Too few to tell.
+    Maybe,
+    /// Mine, and this side said them.
+    Yes(Side),
+}
+
+/// A protocol, as the list of protocols has it.
+pub(crate) struct Entry {
+    pub(crate) protocol: Protocol,
+    /// Looks at bytes at the beginning of a segment.
+    pub(crate) claim: fn(&[u8]) -> Claim,
+    /// Begins a dialogue; `from_start` when nothing was said before.
+    pub(crate) begin: fn(from_start: bool) -> Box<dyn Dialogue>,
+}
+
+/// Every protocol, in the order in which they are asked.
+pub(crate) const PROTOCOLS: &[Entry] = &[crate::http::ENTRY];

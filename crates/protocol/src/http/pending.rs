@@ -1,0 +1,153 @@
+//! A request on its way to its response, and the view that becomes of both.
+
+use alaz_model::{CloseReason, Message, Outcome, Position, Protocol, Role, View};
+use compact_str::{CompactString, format_compact};
+
+use super::Place;
+use super::target::Target;
+use crate::dialogue::Context;
+use crate::stream::Origin;
+
+/// Longer host names are cut (RFC 1035 §2.3.4 allows 255).
+const HOST_MAX: usize = 255;
+
+/// A request, and as much of its response as was seen.
+pub(super) struct Pending {
+    pub(super) method: CompactString,
+    pub(super) target: Target,
+    pub(super) host: CompactString,
+    pub(super) position: Position,
+    pub(super) started_ns: u64,
+    pub(super) pid: u32,
+    /// Just after its last byte, once that is known.
+    pub(super) end: Option<Position>,
+    /// Just after its last byte that was seen.
+    pub(super) seen_to: Position,
+    /// It came when every earlier request must have been answered.
+    pub(super) is_turn: bool,
+    /// It was reported as never answered.
+    pub(super) reported: bool,
+    /// Bytes that nobody could read came after it: they may have been its response.
+    pub(super) maybe_answered: bool,
+    pub(super) response: Option<Response>,
+}
+
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) position: Position,
+    pub(super) started_ns: u64,
+    pub(super) pid: u32,
+    /// Just after its last byte that was seen, and when that was moved.
+    pub(super) heard_to: (Position, u64),
+    /// Its end cannot be told from its bytes, only from what comes after it.
+    pub(super) is_open_ended: bool,
+    /// All of it was seen.
+    pub(super) is_whole: bool,
+}
+
+impl Pending {
+    /// Neither answered nor being answered by something whose end must be guessed from outside.
+    pub(super) fn waits(&self) -> bool {
+        match &self.response {
+            None => true,
+            Some(response) => !response.is_open_ended && !response.is_whole,
+        }
+    }
+
+    /// What a connection's end makes of it; `None` where nobody can say.
+    pub(super) fn outcome_at_close(
+        &self,
+        reason: CloseReason,
+        responses: Place,
+    ) -> Option<Outcome> {
+        let is_orderly = reason == CloseReason::Finished;
+        match &self.response {
+            Some(response) if response.is_whole => Some(Outcome::Complete),
+            Some(response) => {
+                let may_end_here = response.is_open_ended || responses == Place::UntilClose;
+                Some(if may_end_here && is_orderly { Outcome::Complete } else { Outcome::Reset })
+            }
+            None if self.maybe_answered => None,
+            None if reason == CloseReason::Reset => Some(Outcome::Reset),
+            None => Some(Outcome::NoResponse),
+        }
+    }
+
+    /// Hands on what is known. Only a whole exchange has a latency.
+    pub(super) fn report(&self, outcome: Outcome, context: &mut Context<'_>) {
+        if self.reported {
+            return;
+        }
+        let facts = context.facts;
+        let response = self.response.as_ref();
+        let status = response
+            .map_or_else(CompactString::default, |response| format_compact!("{}", response.status));
+        let failed = response.is_some_and(|response| response.status >= 500);
+        let pid = match (facts.role, response) {
+            (Role::Server, Some(response)) => response.pid,
+            _ => self.pid,
+        };
+        let ended_ns = response.map_or(self.started_ns, |response| response.heard_to.1);
+        context.views.push(View {
+            key: facts.key,
+            role: facts.role,
+            client: facts.client,
+            server: facts.server,
+            network_namespace: facts.network_namespace,
+            request_position: self.position,
+            response_position: response.map(|response| response.position),
+            started_ns: self.started_ns,
+            response_ns: response.map(|response| response.started_ns),
+            ended_ns,
+            pid,
+            tls: facts.tls,
+            message: Message {
+                protocol: Protocol::Http,
+                method: self.method.clone(),
+                target: self.target.shown.clone(),
+                route: self.target.route.clone(),
+                status,
+                error: failed || outcome.is_error(),
+                outcome,
+                request_bytes: bytes(self.end.unwrap_or(self.seen_to), self.position),
+                response_bytes: response
+                    .map_or(0, |response| bytes(response.heard_to.0, response.position)),
+                attributes: self.attributes(),
+            },
+        });
+    }
+
+    /// OpenTelemetry semantic conventions, HTTP attributes.
+    fn attributes(&self) -> Vec<(&'static str, CompactString)> {
+        let mut attributes = Vec::with_capacity(3);
+        attributes.push(("http.request.method", self.method.clone()));
+        if !self.target.path.is_empty() {
+            attributes.push(("url.path", self.target.path.clone()));
+        }
+        if !self.host.is_empty() {
+            attributes.push(("server.address", self.host.clone()));
+        }
+        attributes
+    }
+}
+
+/// When a byte was moved, but not before what it follows: a send whose bytes were only queued tells
+/// the time of an earlier transmission.
+pub(super) fn moved_ns(origin: Origin, not_before_ns: u64) -> u64 {
+    if origin.started_ns >= not_before_ns { origin.started_ns } else { origin.ended_ns }
+}
+
+/// The host of a `Host` field, without its port and credentials.
+pub(super) fn host(field: Option<&[u8]>) -> CompactString {
+    let text = String::from_utf8_lossy(field.unwrap_or_default());
+    let text = text.rsplit('@').next().unwrap_or_default();
+    let name = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => text.split(':').next().unwrap_or_default(),
+    };
+    name.get(..name.floor_char_boundary(HOST_MAX)).unwrap_or_default().into()
+}
+
+fn bytes(end: Position, start: Position) -> u64 {
+    u64::try_from(end.since(start)).unwrap_or(0)
+}
