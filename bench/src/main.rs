@@ -66,15 +66,25 @@ struct Plan {
     rounds: usize,
     slice: Duration,
     system_calls: Duration,
+    /// Of the first load.
+    states: &'static [State],
 }
 
-const QUICK: Plan =
-    Plan { rounds: 3, slice: Duration::from_secs(2), system_calls: Duration::from_millis(100) };
-const FULL: Plan =
-    Plan { rounds: 7, slice: Duration::from_secs(5), system_calls: Duration::from_millis(400) };
+const STATES: &[State] = &[State::Bare, State::Empty, State::Alaz];
+const STATES_AND_PAIR: &[State] = &[State::Bare, State::Empty, State::EmptyPair, State::Alaz];
 
-const STATES: [State; 3] = [State::Bare, State::Empty, State::Alaz];
-const STATES_AND_PAIR: [State; 4] = [State::Bare, State::Empty, State::EmptyPair, State::Alaz];
+const QUICK: Plan = Plan {
+    rounds: 3,
+    slice: Duration::from_secs(2),
+    system_calls: Duration::from_millis(100),
+    states: STATES,
+};
+const FULL: Plan = Plan {
+    rounds: 7,
+    slice: Duration::from_secs(5),
+    system_calls: Duration::from_millis(400),
+    states: STATES_AND_PAIR,
+};
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -107,9 +117,9 @@ fn measure(arguments: &Arguments, stop: Arc<AtomicBool>) -> anyhow::Result<Repor
     let half_load = nginx::half_load(&bench)?;
     let mut loads = Vec::new();
     for (workload, states) in [
-        (Workload::KeepAlive, &STATES_AND_PAIR[..]),
-        (Workload::NewConnections, &STATES),
-        (half_load, &STATES),
+        (Workload::KeepAlive, plan.states),
+        (Workload::NewConnections, STATES),
+        (half_load, STATES),
     ] {
         let row = nginx::measure(&bench, workload, states, plan.slice)?;
         print!("{}", report::load(&row));

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Direction, Event, ProcessExec, ProcessExit, Role,
-    Segment,
+    Close, CloseReason, Connection, ConnectionKey, Direction, Event, ProcessExec, ProcessExit,
+    Role, Segment,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
