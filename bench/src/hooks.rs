@@ -1,6 +1,10 @@
 //! Empty programs at the attach points of Alaz (`bpf/empty.bpf.c`).
 
+use std::collections::BTreeSet;
+
+use alaz_tests::bpf::Objects;
 use anyhow::Context;
+use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::{Link, Object, ObjectBuilder};
 
 /// libbpf reads the ELF structures in place, so they must be aligned.
@@ -9,7 +13,7 @@ struct Aligned<B: ?Sized>(B);
 
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/empty.bpf.o")));
 
-/// Where Alaz hooks in.
+/// Where Alaz hooks in; named as its own programs there.
 const OURS: [&str; 4] = ["on_call_end", "on_state", "on_exec", "on_exit"];
 /// Where those hook in who look at both ends of a call.
 const ENTER_AND_EXIT: [&str; 2] = ["on_call_begin", "on_call_end"];
@@ -52,9 +56,38 @@ impl EmptyHooks {
     }
 }
 
+/// How the programs of a running Alaz differ from the empty ones that stand for them: then these are
+/// no yardstick.
+pub(crate) fn difference(alaz_pid: u32) -> Option<String> {
+    let ids = Objects::of_process(alaz_pid).programs;
+    let programs = ProgInfoIter::default().filter(|program| ids.contains(&program.id));
+    let names = programs.map(|program| program.name.to_string_lossy().into_owned()).collect();
+    describe_difference(&names)
+}
+
+fn describe_difference(alaz: &BTreeSet<String>) -> Option<String> {
+    let ours = BTreeSet::from(OURS.map(str::to_owned));
+    (*alaz != ours).then(|| {
+        format!(
+            "this Alaz has the programs {alaz:?}, the empty hooks are {ours:?}: \"empty hooks\" is \
+             no yardstick for it, see bench/bpf/empty.bpf.c"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_programs_than_ours_are_told() {
+        let mut alaz = BTreeSet::from(OURS.map(str::to_owned));
+        assert_eq!(describe_difference(&alaz), None);
+        alaz.insert("on_tcp_sendmsg".to_owned());
+        assert!(describe_difference(&alaz).unwrap().contains("on_tcp_sendmsg"));
+        alaz.clear();
+        assert!(describe_difference(&alaz).is_some());
+    }
 
     #[test]
     fn the_object_has_every_program() {

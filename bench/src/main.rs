@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use alaz_tests::alaz::Server;
 use anyhow::Context;
 use clap::Parser;
 
@@ -110,6 +111,7 @@ fn measure(arguments: &Arguments, stop: Arc<AtomicBool>) -> anyhow::Result<Repor
     println!("{} rounds of {slice_seconds} s in each state: median (least … most)", plan.rounds);
 
     let bench = Bench { alaz: arguments.alaz.clone(), placement, rounds: plan.rounds, stop };
+    try_alaz(&bench.alaz)?;
     nginx::warm_up(&bench)?;
     let system_calls = system_calls::measure(&bench, plan.system_calls)?;
     print!("{}", report::system_calls(&system_calls));
@@ -148,6 +150,17 @@ fn check(alaz: &Path) -> anyhow::Result<()> {
         let found = Command::new(name).arg(argument).output();
         found.with_context(|| format!("{name} cannot be started: make deps-test"))?;
     }
+    Ok(())
+}
+
+/// Fails early if Alaz does not work here, and says if the empty hooks do not stand for it.
+fn try_alaz(alaz: &Path) -> anyhow::Result<()> {
+    let mut server = Server::start_of(alaz);
+    if let Some(difference) = hooks::difference(server.program().pid()) {
+        println!("WARNING: {difference}");
+    }
+    let status = server.stop();
+    anyhow::ensure!(status.success(), "alaz ended with {status}");
     Ok(())
 }
 
