@@ -13,7 +13,7 @@ use alaz::pipeline::Pipeline;
 use alaz_capture::{Frame, KernelCounters, RecordingReader, decode};
 use alaz_flow::{Limits, Recorder};
 use alaz_identity::Processes;
-use alaz_model::{Clock, Exchange, Process};
+use alaz_model::{Clock, Exchange, Process, UnpairedReason};
 use alaz_tests::alaz::command_of;
 use alaz_tests::nginx::Nginx;
 use alaz_tests::program::Program;
@@ -53,6 +53,8 @@ pub(crate) struct PipelineRow {
     pub(crate) segments: u64,
     pub(crate) exchanges: u64,
     pub(crate) lost_segments: u64,
+    /// Requests and responses without their other half.
+    pub(crate) unpaired: u64,
 }
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<PipelineRow>> {
@@ -60,10 +62,11 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<PipelineRow>> {
     let made_up = Tape::read(&synthetic::recording(EXCHANGES)?)?;
     let row = row("made up: kept connections", &made_up, bench)?;
     anyhow::ensure!(
-        row.exchanges == EXCHANGES && row.segments == EXCHANGES * synthetic::SEGMENTS_PER_EXCHANGE,
-        "of {EXCHANGES} made-up exchanges {} were reported, of {} segments",
+        row.exchanges == EXCHANGES && row.lost_segments == 0 && row.unpaired == 0,
+        "of {EXCHANGES} made-up exchanges {} were reported, {} segments lost, {} not paired",
         row.exchanges,
-        row.segments,
+        row.lost_segments,
+        row.unpaired,
     );
     drop(made_up);
 
@@ -110,6 +113,7 @@ fn row(recording: &'static str, tape: &Tape, bench: &Bench) -> anyhow::Result<Pi
         segments: last.segments,
         exchanges: last.exchanges,
         lost_segments: last.lost_segments,
+        unpaired: last.unpaired,
     })
 }
 
@@ -134,6 +138,7 @@ struct Run {
     segments: u64,
     exchanges: u64,
     lost_segments: u64,
+    unpaired: u64,
     /// In the second half.
     late_segments: u64,
     late_allocations: u64,
@@ -187,11 +192,13 @@ impl Tape {
 
         let ledger = stages.pipeline.ledger(&self.counters);
         let segments = ledger.socket.segments.seen();
+        let unpaired = |reason: &UnpairedReason| ledger.exchanges.unpaired(*reason);
         Run {
             seconds,
             segments,
             exchanges: ledger.exchanges.reported,
             lost_segments: ledger.socket.segments.lost_total(),
+            unpaired: UnpairedReason::ALL.iter().map(unpaired).sum(),
             late_segments: segments - halfway_ledger.socket.segments.seen(),
             late_allocations,
             peak_heap_bytes: allocations::peak_bytes(),
@@ -267,7 +274,7 @@ mod tests {
         let run = tape.play();
         assert_eq!(run.exchanges, exchanges);
         assert_eq!(run.segments, exchanges * synthetic::SEGMENTS_PER_EXCHANGE);
-        assert_eq!(run.lost_segments, 0);
+        assert_eq!((run.lost_segments, run.unpaired), (0, 0));
         assert!(run.late_segments > 0 && run.late_segments < run.segments);
         assert!(run.seconds > 0.0 && run.peak_heap_bytes > 0);
     }

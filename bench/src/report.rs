@@ -115,7 +115,8 @@ pub(crate) fn pipeline(rows: &[PipelineRow]) -> String {
         "most memory",
         "segments",
         "reported",
-        "lost",
+        "segments lost",
+        "not paired",
     ]);
     for row in rows {
         table.line([
@@ -127,6 +128,7 @@ pub(crate) fn pipeline(rows: &[PipelineRow]) -> String {
             count(row.segments as f64),
             count(row.exchanges as f64),
             count(row.lost_segments as f64),
+            count(row.unpaired as f64),
         ]);
     }
     format!("\nThe pipeline alone: kernel records in, edges out, one thread\n{table}")

@@ -24,7 +24,7 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Server: nginx/1.26.3\r\n\
     Date: Mon, 23 Nov 2026 20:00:00 GMT\r\n\
     Content-Type: application/json\r\n\
-    Content-Length: 27\r\n\
+    Content-Length: 28\r\n\
     Connection: keep-alive\r\n\
     \r\n\
     {\"id\":42,\"name\":\"something\"}";
@@ -201,6 +201,14 @@ mod tests {
     use alaz_capture::{Frame, RecordingReader, decode};
 
     use super::*;
+
+    #[test]
+    fn the_response_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(RESPONSE).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let (_, length) = head.split_once("Content-Length: ").unwrap();
+        assert_eq!(length.lines().next().unwrap(), body.len().to_string());
+    }
 
     #[test]
     fn both_ends_of_each_exchange_are_there_in_order_and_without_gaps() {
