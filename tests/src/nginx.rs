@@ -7,8 +7,8 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::free_port;
 use crate::program::{Program, run};
+use crate::{free_port, wait_until};
 
 /// A running nginx with one worker.
 pub struct Nginx {
@@ -106,11 +106,14 @@ impl Nginx {
     #[must_use]
     pub fn worker(&self) -> u32 {
         let master = self.program.pid();
-        let children = std::fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
-        let children = children.unwrap();
-        let pids: Vec<_> = children.split_whitespace().collect();
-        let [worker] = pids[..] else { panic!("nginx has other children than one: {children}") };
-        worker.parse().unwrap()
+        let path = format!("/proc/{master}/task/{master}/children");
+        let mut children = String::new();
+        // It takes connections before it has one.
+        wait_until("nginx has a worker", || {
+            children = std::fs::read_to_string(&path).unwrap();
+            !children.is_empty()
+        });
+        children.trim().parse().unwrap_or_else(|_| panic!("one worker, but: {children}"))
     }
 
     /// Lets it finish what it does, and reads its log.
