@@ -28,6 +28,8 @@ const SMALLEST_LOSS: f64 = 0.01;
 #[derive(Debug, Serialize)]
 pub(crate) struct LoadRow {
     pub(crate) load: String,
+    /// The rate that the client was told to keep, where it was told one.
+    pub(crate) asked_per_second: Option<f64>,
     pub(crate) states: Vec<LoadState>,
     /// Throughput that Alaz takes, as a multiple of what empty hooks take. `None` where those take
     /// next to nothing.
@@ -100,7 +102,11 @@ pub(crate) fn measure(
     let series = bench.alternate(&format!("nginx, {load}"), states, |attached| {
         slice(bench, workload, duration, attached)
     })?;
-    summarise(load, &series)
+    let asked_per_second = match workload {
+        Workload::Paced { rate } => Some(rate),
+        Workload::KeepAlive | Workload::NewConnections => None,
+    };
+    summarise(load, asked_per_second, &series)
 }
 
 /// Not measured: whatever is slower the first time.
@@ -179,7 +185,11 @@ fn requests_at(map: &serde_json::Value, port: u16) -> u64 {
     at_port.filter_map(|edge| edge["requests"].as_u64()).sum()
 }
 
-fn summarise(load: String, series: &Series<Slice>) -> anyhow::Result<LoadRow> {
+fn summarise(
+    load: String,
+    asked_per_second: Option<f64>,
+    series: &Series<Slice>,
+) -> anyhow::Result<LoadRow> {
     let bare = slices(series, State::Bare);
     let states = series
         .iter()
@@ -195,7 +205,7 @@ fn summarise(load: String, series: &Series<Slice>) -> anyhow::Result<LoadRow> {
             has_loss.then_some(own / empty)
         });
     let alaz = alaz(slices(series, State::Alaz))?;
-    Ok(LoadRow { load, states, loss_in_empty_losses, alaz })
+    Ok(LoadRow { load, asked_per_second, states, loss_in_empty_losses, alaz })
 }
 
 fn slices(series: &Series<Slice>, wanted: State) -> &[Slice] {
@@ -283,7 +293,7 @@ mod tests {
             (State::Empty, vec![slice(95.0, None), slice(190.0, None)]),
             (State::Alaz, vec![slice(80.0, alaz_slice(1000)), slice(160.0, alaz_slice(500))]),
         ];
-        let row = summarise("load".to_owned(), &series).unwrap();
+        let row = summarise("load".to_owned(), None, &series).unwrap();
         let [bare, _, with] = &row.states[..] else { panic!("{row:?}") };
         assert!(bare.requests_per_second.to_bare.is_none());
         assert_eq!(bare.application_cpu_ns_per_request.spread.median, 5000.0);
@@ -308,7 +318,7 @@ mod tests {
             (State::Empty, vec![slice(99.5, None)]),
             (State::Alaz, vec![slice(80.0, alaz_slice(1))]),
         ];
-        assert_eq!(summarise("load".to_owned(), &series).unwrap().loss_in_empty_losses, None);
+        assert_eq!(summarise("load".to_owned(), None, &series).unwrap().loss_in_empty_losses, None);
     }
 
     #[test]
@@ -317,7 +327,7 @@ mod tests {
             (State::Bare, vec![slice(100.0, None)]),
             (State::Alaz, vec![slice(80.0, alaz_slice(0))]),
         ];
-        let error = summarise("load".to_owned(), &series).unwrap_err();
+        let error = summarise("load".to_owned(), None, &series).unwrap_err();
         assert!(error.to_string().contains("reported nothing"), "{error}");
     }
 

@@ -10,7 +10,10 @@ use crate::nginx::{Alaz, Compared, LoadRow};
 use crate::pipeline::PipelineRow;
 use crate::placement::Placement;
 use crate::system_calls::CallRow;
-use crate::table::{self, Table, change, count, megabytes, time};
+use crate::table::{Table, changes, count, counts, megabytes, time, times};
+
+/// A client that asks less than this share of what it should even of a bare nginx is short of CPU.
+const PUNCTUAL: f64 = 0.95;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -32,14 +35,14 @@ pub(crate) fn system_calls(rows: &[CallRow]) -> String {
         for state in &row.states {
             table.line([
                 state.state.describe().to_owned(),
-                table::spread(&state.call_ns, time),
-                table::spread(&state.above_bare_ns, time),
-                table::spread(&state.above_empty_ns, time),
+                times(&state.call_ns),
+                state.above_bare_ns.as_ref().map(times).unwrap_or_default(),
+                state.above_empty_ns.as_ref().map(times).unwrap_or_default(),
             ]);
         }
         // Writing to a string cannot fail; so also below.
         let _ =
-            writeln!(text, "\nSystem call that moves no bytes of a socket: {}\n{table}", row.call);
+            write!(text, "\nSystem call that moves no bytes of a socket: {}\n{table}", row.call);
     }
     text
 }
@@ -59,12 +62,12 @@ pub(crate) fn load(row: &LoadRow) -> String {
     for state in &row.states {
         table.line([
             state.state.describe().to_owned(),
-            table::spread(&state.requests_per_second.spread, count),
+            counts(&state.requests_per_second.spread),
             to_bare(&state.requests_per_second),
             time(state.p50_ns.spread.median),
-            table::spread(&state.p99_ns.spread, time),
+            times(&state.p99_ns.spread),
             to_bare(&state.p99_ns),
-            table::spread(&state.application_cpu_ns_per_request.spread, time),
+            times(&state.application_cpu_ns_per_request.spread),
             to_bare(&state.application_cpu_ns_per_request),
         ]);
     }
@@ -73,6 +76,16 @@ pub(crate) fn load(row: &LoadRow) -> String {
     if failed > 0 {
         let _ = writeln!(text, "  {} requests FAILED, see the JSON", count(failed as f64));
     }
+    let bare = row.states.first().map(|state| state.requests_per_second.spread.median);
+    if let (Some(asked), Some(bare)) = (row.asked_per_second, bare)
+        && bare < asked * PUNCTUAL
+    {
+        let _ = writeln!(
+            text,
+            "  the client was LATE: this machine is too busy with other things for these latencies \
+             to mean much"
+        );
+    }
     if let Some(loss) = row.loss_in_empty_losses {
         let _ = writeln!(text, "  alaz takes {loss:.1} × the throughput that empty hooks take");
     }
@@ -80,14 +93,14 @@ pub(crate) fn load(row: &LoadRow) -> String {
 }
 
 fn to_bare(compared: &Compared) -> String {
-    compared.to_bare.as_ref().map(|spread| table::spread(spread, change)).unwrap_or_default()
+    compared.to_bare.as_ref().map(changes).unwrap_or_default()
 }
 
 fn alaz(alaz: &Alaz) -> String {
     format!(
         "  alaz itself: {} CPU an exchange, peak RSS {}\n  \
          counted: {} sent, {} logged, {} reported; segments lost: {}; not paired: {}\n",
-        table::spread(&alaz.cpu_ns_per_exchange, time),
+        times(&alaz.cpu_ns_per_exchange),
         megabytes(alaz.peak_rss_bytes as f64),
         count(alaz.sent as f64),
         count(alaz.logged as f64),
@@ -121,8 +134,8 @@ pub(crate) fn pipeline(rows: &[PipelineRow]) -> String {
     for row in rows {
         table.line([
             row.recording.to_owned(),
-            table::spread(&row.segments_per_second, count),
-            table::spread(&row.exchanges_per_second, count),
+            counts(&row.segments_per_second),
+            counts(&row.exchanges_per_second),
             format!("{:.3}", row.allocations_per_segment),
             megabytes(row.peak_heap_bytes as f64),
             count(row.segments as f64),
@@ -160,7 +173,8 @@ mod tests {
     #[test]
     fn a_load_is_a_table_with_its_accuracy_below() {
         let row = LoadRow {
-            load: "saturated".to_owned(),
+            load: "half load".to_owned(),
+            asked_per_second: Some(70_000.0),
             states: vec![
                 load_state(State::Bare, 60_000.0, None, 0),
                 load_state(State::Alaz, 50_000.0, Some(0.833), 3),
@@ -178,12 +192,13 @@ mod tests {
         };
         let text = load(&row);
         for part in [
-            "nginx, saturated\n",
-            "60,000 (54,000 … 66,000)",
-            "−16.7 % (−25.0 % … −8.4 %)",
+            "nginx, half load\n",
+            "60,000 (54,000…66,000)",
+            "−16.7 % (−25.0…−8.4)",
+            "the client was LATE",
             "3 requests FAILED",
             "alaz takes 3.2 × the throughput",
-            "1.80 µs (1.70 µs … 1.90 µs) CPU an exchange, peak RSS 41.0 MB",
+            "1.80 µs (1.70…1.90) CPU an exchange, peak RSS 41.0 MB",
             "1,000,000 sent, 1,000,020 logged, 1,000,020 reported",
             "segments lost: none; not paired: 2 gap, 1 mid_stream",
         ] {

@@ -29,9 +29,6 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
     \r\n\
     {\"id\":42,\"name\":\"something\"}";
 
-/// Segments of one exchange.
-pub(crate) const SEGMENTS_PER_EXCHANGE: u64 = 4;
-
 /// A recording with this many exchanges, rounded down to whole bursts.
 pub(crate) fn recording(exchanges: u64) -> anyhow::Result<Vec<u8>> {
     let header = Header {
@@ -237,7 +234,7 @@ mod tests {
                 Frame::Process(process) => assert!(process.pid > 0),
             }
         }
-        assert_eq!((opened, segments), (2 * CONNECTIONS, 200 * SEGMENTS_PER_EXCHANGE));
+        assert_eq!((opened, segments), (2 * CONNECTIONS, 4 * 200));
         // Two directions at each end.
         assert_eq!(next.len() as u64, 4 * CONNECTIONS);
     }

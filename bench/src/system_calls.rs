@@ -26,10 +26,10 @@ pub(crate) struct CallRow {
 pub(crate) struct CallState {
     pub(crate) state: State,
     pub(crate) call_ns: Spread,
-    /// More than without, in the same round.
-    pub(crate) above_bare_ns: Spread,
-    /// More than with empty hooks, in the same round.
-    pub(crate) above_empty_ns: Spread,
+    /// More than without, in the same round. Not of that state itself.
+    pub(crate) above_bare_ns: Option<Spread>,
+    /// More than with empty hooks, in the same round. Of states that add to them.
+    pub(crate) above_empty_ns: Option<Spread>,
 }
 
 /// Times of one call of each kind, ns.
@@ -83,17 +83,18 @@ fn row(
         samples.flat_map(|(_, samples)| samples).map(pick).collect()
     };
     let (bare, empty) = (values(State::Bare), values(State::Empty));
-    let spread = |values: &[f64]| Spread::of(values).context("no round was measured");
     let states = series
         .iter()
         .map(|(state, _)| {
             let own = values(*state);
-            Ok(CallState {
-                state: *state,
-                call_ns: spread(&own)?,
-                above_bare_ns: spread(&differences(&own, &bare))?,
-                above_empty_ns: spread(&differences(&own, &empty))?,
-            })
+            let above = |base| Spread::of(&differences(&own, base));
+            let (above_bare_ns, above_empty_ns) = match state {
+                State::Bare => (None, None),
+                State::Empty => (above(&bare), None),
+                State::EmptyPair | State::Alaz => (above(&bare), above(&empty)),
+            };
+            let call_ns = Spread::of(&own).context("no round was measured")?;
+            Ok(CallState { state: *state, call_ns, above_bare_ns, above_empty_ns })
         })
         .collect::<anyhow::Result<_>>()?;
     Ok(CallRow { call, states })
@@ -114,9 +115,10 @@ mod tests {
         ];
         let row = row("read", &series, |sample| sample.read_ns).unwrap();
         let [bare, empty, alaz] = &row.states[..] else { panic!("{row:?}") };
-        assert_eq!((bare.call_ns.median, bare.above_bare_ns.median), (300.0, 0.0));
-        assert_eq!((empty.above_bare_ns.min, empty.above_bare_ns.max), (100.0, 100.0));
-        assert_eq!((alaz.above_bare_ns.median, alaz.above_empty_ns.median), (120.0, 20.0));
+        assert_eq!((bare.call_ns.median, bare.above_bare_ns), (300.0, None));
+        let same = |ns| Some(Spread { median: ns, min: ns, max: ns });
+        assert_eq!((empty.above_bare_ns, empty.above_empty_ns), (same(100.0), None));
+        assert_eq!((alaz.above_bare_ns, alaz.above_empty_ns), (same(120.0), same(20.0)));
     }
 
     #[test]

@@ -56,18 +56,8 @@ pub(crate) fn count(value: f64) -> String {
 
 /// Three digits and a unit: `812 ns`, `1.23 µs`, `45.6 ms`.
 pub(crate) fn time(ns: f64) -> String {
-    let (value, unit) = match ns.abs() {
-        small if small < 1e3 => return format!("{ns:.0} ns"),
-        micros if micros < 1e6 => (ns / 1e3, "µs"),
-        millis if millis < 1e9 => (ns / 1e6, "ms"),
-        _ => (ns / 1e9, "s"),
-    };
-    let decimals = match value.abs() {
-        one if one < 10.0 => 2,
-        ten if ten < 100.0 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {unit}")
+    let scale = Scale::of(ns);
+    format!("{} {}", scale.show(ns), scale.unit)
 }
 
 /// `41.2 MB`
@@ -75,16 +65,57 @@ pub(crate) fn megabytes(bytes: f64) -> String {
     format!("{:.1} MB", bytes / 1e6)
 }
 
-/// A ratio as a change: 0.831 is `−16.9 %`.
-pub(crate) fn change(ratio: f64) -> String {
-    let percent = (ratio - 1.0) * 100.0;
-    let sign = if percent < 0.0 { '−' } else { '+' };
-    format!("{sign}{:.1} %", percent.abs())
+/// The median, and in parentheses the least and the most: `45,123 (44,010…46,002)`
+pub(crate) fn counts(values: &Spread) -> String {
+    spread(values, "", count)
 }
 
-/// The median, and in parentheses how far the values spread.
-pub(crate) fn spread(values: &Spread, show: fn(f64) -> String) -> String {
-    format!("{} ({} … {})", show(values.median), show(values.min), show(values.max))
+/// In the unit of the median: `1.23 µs (0.98…1.40)`
+pub(crate) fn times(values: &Spread) -> String {
+    let scale = Scale::of(values.median);
+    spread(values, &format!(" {}", scale.unit), |ns| scale.show(ns))
+}
+
+/// Ratios as changes: `−16.9 % (−20.0…−14.1)`
+pub(crate) fn changes(ratios: &Spread) -> String {
+    spread(ratios, " %", |ratio| signed((ratio - 1.0) * 100.0))
+}
+
+fn spread(values: &Spread, unit: &str, show: impl Fn(f64) -> String) -> String {
+    format!("{}{unit} ({}…{})", show(values.median), show(values.min), show(values.max))
+}
+
+fn signed(value: f64) -> String {
+    let sign = if value < 0.0 { '−' } else { '+' };
+    format!("{sign}{:.1}", value.abs())
+}
+
+/// A unit of time, and how many decimals it is shown with.
+struct Scale {
+    unit: &'static str,
+    unit_ns: f64,
+    decimals: usize,
+}
+
+impl Scale {
+    fn of(ns: f64) -> Scale {
+        let (unit, unit_ns) = match ns.abs() {
+            small if small < 1e3 => return Scale { unit: "ns", unit_ns: 1.0, decimals: 0 },
+            micros if micros < 1e6 => ("µs", 1e3),
+            millis if millis < 1e9 => ("ms", 1e6),
+            _ => ("s", 1e9),
+        };
+        let decimals = match ns.abs() / unit_ns {
+            one if one < 10.0 => 2,
+            ten if ten < 100.0 => 1,
+            _ => 0,
+        };
+        Scale { unit, unit_ns, decimals }
+    }
+
+    fn show(&self, ns: f64) -> String {
+        format!("{:.*}", self.decimals, ns / self.unit_ns).replace('-', "−")
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +151,7 @@ mod tests {
         for (ns, expected) in [
             (0.0, "0 ns"),
             (812.4, "812 ns"),
-            (-35.0, "-35 ns"),
+            (-35.0, "−35 ns"),
             (1234.0, "1.23 µs"),
             (45_600.0, "45.6 µs"),
             (456_000.0, "456 µs"),
@@ -132,12 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn ratios_read_as_changes() {
-        assert_eq!(change(0.831), "−16.9 %");
-        assert_eq!(change(1.05), "+5.0 %");
-        assert_eq!(change(1.0), "+0.0 %");
+    fn a_spread_has_one_unit() {
+        let of = |median, min, max| Spread { median, min, max };
+        assert_eq!(times(&of(1234.0, 980.0, 14_000.0)), "1.23 µs (0.98…14.00)");
+        assert_eq!(times(&of(71.0, -3.0, 76.0)), "71 ns (−3…76)");
+        assert_eq!(counts(&of(45_123.0, 999.0, 46_002.0)), "45,123 (999…46,002)");
+        assert_eq!(changes(&of(0.831, 0.8, 1.1)), "−16.9 % (−20.0…+10.0)");
+        assert_eq!(changes(&of(1.0, 1.0, 1.0)), "+0.0 % (+0.0…+0.0)");
         assert_eq!(megabytes(41_234_567.0), "41.2 MB");
-        let values = Spread { median: 0.9, min: 0.8, max: 1.1 };
-        assert_eq!(spread(&values, change), "−10.0 % (−20.0 % … +10.0 %)");
     }
 }
