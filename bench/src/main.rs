@@ -28,7 +28,7 @@ mod table;
 mod wrk;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -87,12 +87,21 @@ const FULL: Plan = Plan {
     states: STATES_AND_PAIR,
 };
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("alaz-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check(&arguments.alaz)?;
     // Tests that load the machine would be in the way; they wait, and are waited for.
     let _turn = alaz_tests::turn_to_capture();
-    let report = measure(&arguments, stop_signal()?)?;
+    let report = measure(arguments, stop_signal()?)?;
     if let Some(path) = &arguments.json {
         let json = serde_json::to_string_pretty(&report)?;
         std::fs::write(path, json + "\n").with_context(|| path.display().to_string())?;
