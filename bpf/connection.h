@@ -83,7 +83,8 @@ static __noinline bool emit_close(struct close_record *record)
  * Tells the user side of a connection and remembers it, in this order: where there is no room for
  * the record, the next call tries again. Returns its generation, or 0.
  */
-static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream)
+static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream,
+				  __u64 send_position, __u64 receive_position)
 {
 	struct sock *sk = KERNEL_POINTER(struct sock, raw);
 	__u64 socket = (__u64)raw;
@@ -94,6 +95,8 @@ static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream
 	record.role = role;
 	record.mid_stream = mid_stream;
 	record.time = bpf_ktime_get_ns();
+	record.send_position = send_position;
+	record.receive_position = receive_position;
 	record.key.socket = socket;
 	record.key.generation = record.time;
 	read_addresses(sk, &record);

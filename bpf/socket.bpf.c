@@ -52,9 +52,26 @@ static __always_inline struct sock *tcp_socket(__u32 descriptor)
 	return sk;
 }
 
-static __always_inline __u64 generation_of(struct sock *sk, struct tcp_sock *tcp,
-					   struct segment_record *record, __u64 sent,
-					   __u64 consumed)
+/* Where both directions stand. */
+struct progress {
+	__u64 sent;
+	__u64 consumed;
+	__u64 send_position;
+	__u64 receive_position;
+};
+
+static __always_inline void read_progress(struct tcp_sock *tcp, struct progress *progress)
+{
+	__u32 written = READ(tcp, write_seq);
+	__u32 read = READ(tcp, copied_seq);
+
+	progress->sent = bytes_sent(tcp, written);
+	progress->consumed = bytes_consumed(tcp, read);
+	progress->send_position = position_at(written, progress->sent);
+	progress->receive_position = position_at(read, progress->consumed);
+}
+
+static __always_inline __u64 generation_of(struct sock *sk, struct progress *before)
 {
 	__u64 socket = (__u64)sk;
 	struct connection *entry = bpf_map_lookup_elem(&connections, &socket);
@@ -62,7 +79,8 @@ static __always_inline __u64 generation_of(struct sock *sk, struct tcp_sock *tcp
 	if (entry && entry->port_pair == READ(sk, __sk_common.skc_portpair))
 		return entry->generation;
 	/* The client's SYN counts as one byte sent. */
-	return introduce(sk, ROLE_UNKNOWN, sent > 1 || consumed > 0);
+	return introduce(sk, ROLE_UNKNOWN, before->sent > 1 || before->consumed > 0,
+			 before->send_position, before->receive_position);
 }
 
 static __noinline bool copy_payload(struct segment_scratch *scratch, struct call *call)
@@ -90,8 +108,9 @@ static __always_inline void record_segment(struct call *call, __u32 length)
 	struct segment_record *record;
 	struct sock *sk;
 	__u32 zero = 0;
-	__u64 identity, sent, consumed;
-	__u32 written, read, copied;
+	struct progress progress;
+	__u64 identity;
+	__u32 copied;
 
 	identity = bpf_get_current_pid_tgid();
 	if (identity >> 32 == own_pid)
@@ -108,10 +127,7 @@ static __always_inline void record_segment(struct call *call, __u32 length)
 
 	tcp = KERNEL_POINTER(struct tcp_sock, sk);
 	record = &scratch->record;
-	written = READ(tcp, write_seq);
-	read = READ(tcp, copied_seq);
-	sent = bytes_sent(tcp, written);
-	consumed = bytes_consumed(tcp, read);
+	read_progress(tcp, &progress);
 
 	record->kind = RECORD_SEGMENT;
 	record->length = length;
@@ -121,17 +137,20 @@ static __always_inline void record_segment(struct call *call, __u32 length)
 	record->head_length = 0;
 	record->tail_length = 0;
 	record->direction = call->direction;
+	/* What the call moved is behind the socket now; take it back to before. */
 	if (call->direction == DIRECTION_SEND) {
-		record->position = position_at(written, sent) - length;
+		progress.sent -= length;
+		progress.send_position -= length;
+		record->position = progress.send_position;
 		record->sent = READ(tcp, tcp_wstamp_ns);
-		sent -= length;
 	} else {
-		record->position = position_at(read, consumed) - length;
+		progress.consumed -= length;
+		progress.receive_position -= length;
+		record->position = progress.receive_position;
 		record->sent = 0;
-		consumed -= length;
 	}
 	record->key.socket = (__u64)sk;
-	record->key.generation = generation_of(sk, tcp, record, sent, consumed);
+	record->key.generation = generation_of(sk, &progress);
 	if (!record->key.generation) {
 		count->table_full.segments++;
 		count->table_full.bytes += length;
@@ -169,13 +188,18 @@ int BPF_PROG(on_call_end, struct pt_regs *regs, long result)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_state, struct sock *sk, int before, int after)
 {
+	struct progress progress;
+
 	if (after != TCP_ESTABLISHED && after != TCP_CLOSE)
 		return 0;
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	if (after == TCP_CLOSE)
+	if (after == TCP_CLOSE) {
 		conclude(sk);
-	else
-		introduce(sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false);
+		return 0;
+	}
+	read_progress(KERNEL_POINTER(struct tcp_sock, sk), &progress);
+	introduce(sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
+		  progress.send_position, progress.receive_position);
 	return 0;
 }

@@ -7,17 +7,18 @@ use alaz_model::{
     Segment, UnpairedReason, View,
 };
 
-use crate::dialogue::{Claim, Context, Dialogue, Facts, PROTOCOLS, Side};
+use crate::dialogue::{Claim, Context, Dialogue, Facts, PROTOCOLS, Side, Start};
 use crate::limits::Limits;
 use crate::stream::{Books, Input, Origin, Reader, Step, Stream};
 use crate::tls;
 
 /// Segments that are looked at before a connection counts as unknown.
 const TRIES: u32 = 8;
-/// Of an unknown connection every so many segments are looked at again.
+/// Of an unknown connection every so many segments are looked at again, and those at which the other
+/// side begins to speak.
 const LOOK_AGAIN: u32 = 64;
 /// A connection that disappointed so often is not believed any more.
-const WITHDRAWALS_MAX: u32 = 2;
+pub(crate) const WITHDRAWALS_MAX: u32 = 2;
 
 pub(crate) struct Connection {
     facts: Facts,
@@ -26,6 +27,12 @@ pub(crate) struct Connection {
     send: Stream,
     receive: Stream,
     talk: Talk,
+    /// Which way the last segment went.
+    last: Option<Direction>,
+    /// The other side spoke before what is said now: messages begin here.
+    turned: bool,
+    /// The newest that was heard before anything was recognised, sent and received.
+    heard: [Origin; 2],
     /// Something was said, or may have been, before what the streams show.
     mid_stream: bool,
     /// It is on the engine's list of those that wait for a watermark.
@@ -74,12 +81,15 @@ impl Connection {
             },
             local: opened.local,
             remote: opened.remote,
-            send: Stream::default(),
-            receive: Stream::default(),
+            send: Stream::from(opened.send),
+            receive: Stream::from(opened.receive),
             talk: match excluded {
                 true => Talk::Excluded,
                 false => Talk::Undecided { tries: 0, withdrawals: 0 },
             },
+            last: None,
+            turned: false,
+            heard: [Origin::default(); 2],
             mid_stream: opened.mid_stream,
             listed: false,
             active_ns: opened.time_ns,
@@ -99,6 +109,7 @@ impl Connection {
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, desk: &mut Desk<'_>) {
         self.active_ns = self.active_ns.max(segment.ended_ns);
         let direction = segment.direction;
+        self.turned |= self.last.replace(direction) != Some(direction);
         let (stream, mut reader, mut books) = self.side(direction, desk);
         stream.segment(segment, &mut reader, &mut books);
         let (other, mut reader, mut books) = self.side(direction.opposite(), desk);
@@ -176,9 +187,11 @@ impl Connection {
         };
         let ear = Ear {
             direction,
+            turned: &mut self.turned,
             facts: &mut self.facts,
             ends: (self.local, self.remote),
             talk: &mut self.talk,
+            heard: &mut self.heard,
             mid_stream: &mut self.mid_stream,
             views: desk.views,
             exchanges: desk.exchanges,
@@ -193,9 +206,11 @@ impl Connection {
 /// Listens to one direction: finds out what is spoken, then lets the dialogue read.
 struct Ear<'a> {
     direction: Direction,
+    turned: &'a mut bool,
     facts: &'a mut Facts,
     ends: (SocketAddr, SocketAddr),
     talk: &'a mut Talk,
+    heard: &'a mut [Origin; 2],
     mid_stream: &'a mut bool,
     views: &'a mut Vec<View>,
     exchanges: &'a mut ExchangeLedger,
@@ -223,7 +238,7 @@ impl Ear<'_> {
     }
 
     fn decide(&mut self, input: &Input<'_>, tries: u32, withdrawals: u32) -> Step {
-        let exhausted = tries >= TRIES && !tries.is_multiple_of(LOOK_AGAIN);
+        let exhausted = tries >= TRIES && !*self.turned && !tries.is_multiple_of(LOOK_AGAIN);
         if !input.is_fresh() || exhausted || withdrawals >= WITHDRAWALS_MAX {
             return self.pass_by(tries, withdrawals);
         }
@@ -233,7 +248,7 @@ impl Ear<'_> {
         }
         let mut unsure = false;
         for entry in PROTOCOLS {
-            match (entry.claim)(input.bytes) {
+            match (entry.claim)(input.bytes, input.cut) {
                 Claim::No => {}
                 Claim::Maybe => unsure = true,
                 Claim::Yes(side) => {
@@ -251,7 +266,9 @@ impl Ear<'_> {
                         Role::Server => (self.ends.1, self.ends.0),
                         _ => self.ends,
                     };
-                    let dialogue = (entry.begin)(!*self.mid_stream);
+                    let server_heard = self.heard[usize::from(role == Role::Client)];
+                    let start = Start { mid_stream: *self.mid_stream, server_heard };
+                    let dialogue = (entry.begin)(start);
                     *self.talk = Talk::Speaks { protocol: entry.protocol, dialogue, withdrawals };
                     return Step::Again;
                 }
@@ -283,6 +300,7 @@ impl Ear<'_> {
 
     fn pass_by(&mut self, tries: u32, withdrawals: u32) -> Step {
         *self.mid_stream = true;
+        *self.turned = false;
         *self.talk = Talk::Undecided { tries: tries.saturating_add(1), withdrawals };
         Step::Ignore
     }
@@ -306,7 +324,10 @@ impl Reader for Ear<'_> {
     }
 
     fn heard(&mut self, end: Position, last: Origin) {
-        self.dialogue(|dialogue, side, _| dialogue.heard(side, end, last));
+        let spoken = self.dialogue(|dialogue, side, _| dialogue.heard(side, end, last));
+        if spoken.is_none() {
+            self.heard[usize::from(self.direction == Direction::Receive)] = last;
+        }
     }
 
     fn lost(&mut self, reason: UnpairedReason) {

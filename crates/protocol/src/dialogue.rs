@@ -76,13 +76,22 @@ pub(crate) enum Claim {
     Yes(Side),
 }
 
+/// Where a dialogue begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Start {
+    /// Something was said before, or may have been.
+    pub(crate) mid_stream: bool,
+    /// The newest of what the server was heard to say before, if anything.
+    pub(crate) server_heard: Origin,
+}
+
 /// A protocol, as the list of protocols has it.
 pub(crate) struct Entry {
     pub(crate) protocol: Protocol,
-    /// Looks at bytes at the beginning of a segment.
-    pub(crate) claim: fn(&[u8]) -> Claim,
-    /// Begins a dialogue; `from_start` when nothing was said before.
-    pub(crate) begin: fn(from_start: bool) -> Box<dyn Dialogue>,
+    /// Looks at bytes at the beginning of a segment; whether nothing can follow them is the second.
+    pub(crate) claim: fn(&[u8], bool) -> Claim,
+    /// Begins a dialogue.
+    pub(crate) begin: fn(Start) -> Box<dyn Dialogue>,
 }
 
 /// Every protocol, in the order in which they are asked.

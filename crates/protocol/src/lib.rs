@@ -29,6 +29,8 @@
 //!     remote: "10.0.0.9:80".parse()?,
 //!     network_namespace: 1,
 //!     role: Role::Client,
+//!     send: Some(Position(1)),
+//!     receive: Some(Position(1)),
 //!     time_ns: 0,
 //!     mid_stream: false,
 //! });
@@ -76,6 +78,8 @@ mod http;
 mod join;
 mod limits;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod tls;
 
 pub use engine::Engine;

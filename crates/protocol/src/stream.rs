@@ -143,6 +143,11 @@ const HELD_MAX: usize = 1024;
 const AGAIN_MAX: u32 = 8;
 
 impl Stream {
+    /// A stream whose next byte has this position, where that is known.
+    pub(crate) fn from(at: Option<Position>) -> Stream {
+        Stream { at, ..Stream::default() }
+    }
+
     /// Takes a segment.
     pub(crate) fn segment(
         &mut self,
@@ -246,10 +251,10 @@ impl Stream {
         if hole > 0 {
             let reason = if copied == 0 { LossReason::Unreadable } else { LossReason::Truncated };
             self.hole(hole, reason, reader, books);
-            if let Some(unread) = self.show(piece.tail, false, forced, reader, books) {
-                self.stall(unread, &Piece { head: &[], tail: &[], ..*piece }, 0, books);
-                return;
-            }
+        }
+        if let Some(unread) = self.show(piece.tail, false, forced, reader, books) {
+            self.stall(unread, &Piece { head: &[], tail: &[], ..*piece }, 0, books);
+            return;
         }
         let taken = end.minus(self.buffer.len() as u64);
         reader.heard(taken, piece.origin);
@@ -265,6 +270,9 @@ impl Stream {
         reader: &mut impl Reader,
         books: &mut Books<'_>,
     ) -> Option<Vec<u8>> {
+        if bytes.is_empty() && (!cut || self.buffer.is_empty()) {
+            return None;
+        }
         let at = self.at.unwrap_or_default().plus(bytes.len() as u64);
         self.at = Some(at);
         let mut own = std::mem::take(&mut self.buffer);
@@ -556,6 +564,3 @@ impl Held {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

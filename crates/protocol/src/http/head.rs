@@ -61,6 +61,34 @@ pub(crate) fn request(bytes: &[u8], cut: bool) -> Reading<'_> {
     }
 }
 
+/// Whether bytes that may begin anywhere begin with a method: the end of another one is none.
+pub(crate) fn begins_with_method(bytes: &[u8]) -> bool {
+    const METHODS: [&[u8]; 18] = [
+        b"GET",
+        b"HEAD",
+        b"POST",
+        b"PUT",
+        b"DELETE",
+        b"CONNECT",
+        b"OPTIONS",
+        b"TRACE",
+        b"PATCH",
+        b"PROPFIND",
+        b"PROPPATCH",
+        b"MKCOL",
+        b"COPY",
+        b"MOVE",
+        b"REPORT",
+        b"SEARCH",
+        b"PURGE",
+        b"QUERY",
+    ];
+    let word = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+    METHODS.iter().any(|method| {
+        if word.len() < bytes.len() { *method == word } else { method.starts_with(word) }
+    })
+}
+
 /// Reads a response's head. `cut`: nothing follows these bytes.
 pub(crate) fn response(bytes: &[u8], cut: bool) -> Reading<'_> {
     let Some((line, rest)) = split_line(bytes) else {

@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side};
+use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
 use chunks::{ChunkStep, Chunks};
 use pending::Pending;
@@ -35,16 +35,19 @@ pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Http, claim, begin }
 
 /// A request line with its version is proof enough to listen; what the other side says confirms it
 /// or takes it back.
-fn claim(bytes: &[u8]) -> Claim {
-    match head::request(bytes, false) {
+fn claim(bytes: &[u8], cut: bool) -> Claim {
+    if !head::begins_with_method(bytes) {
+        return Claim::No;
+    }
+    match head::request(bytes, cut) {
         head::Reading::Head(_) => Claim::Yes(Side::Client),
         head::Reading::More => Claim::Maybe,
         head::Reading::Invalid => Claim::No,
     }
 }
 
-fn begin(from_start: bool) -> Box<dyn Dialogue> {
-    Box::new(Conversation::new(from_start))
+fn begin(start: Start) -> Box<dyn Dialogue> {
+    Box::new(Conversation::new(start))
 }
 
 /// Where one direction stands.
@@ -83,16 +86,16 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(from_start: bool) -> Conversation {
+    fn new(start: Start) -> Conversation {
         Conversation {
             requests: Place::Head,
-            responses: if from_start { Place::Head } else { Place::Adrift },
+            responses: if start.mid_stream { Place::Adrift } else { Place::Head },
             pending: VecDeque::new(),
             reading_newest: false,
-            adrift: (!from_start).then_some(UnpairedReason::MidStream),
+            adrift: start.mid_stream.then_some(UnpairedReason::MidStream),
             pipelines: false,
             proven: false,
-            answered_to: (Position::default(), Origin::default()),
+            answered_to: (Position::default(), start.server_heard),
         }
     }
 

@@ -87,6 +87,11 @@ impl Pending {
             (Role::Server, Some(response)) => response.pid,
             _ => self.pid,
         };
+        // Where its end is not known, its size is not either.
+        let is_partial = outcome == Outcome::Partial;
+        let response_bytes = response
+            .filter(|_| !is_partial)
+            .map_or(0, |response| bytes(response.heard_to.0, response.position));
         let ended_ns = response.map_or(self.started_ns, |response| response.heard_to.1);
         context.views.push(View {
             key: facts.key,
@@ -110,8 +115,7 @@ impl Pending {
                 error: failed || outcome.is_error(),
                 outcome,
                 request_bytes: bytes(self.end.unwrap_or(self.seen_to), self.position),
-                response_bytes: response
-                    .map_or(0, |response| bytes(response.heard_to.0, response.position)),
+                response_bytes,
                 attributes: self.attributes(),
             },
         });

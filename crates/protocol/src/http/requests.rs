@@ -34,7 +34,10 @@ impl Conversation {
                 })
             }
             Place::Adrift => {
-                if !input.is_fresh() || self.pending.iter().any(Pending::waits) {
+                let may_begin = input.is_fresh()
+                    && head::begins_with_method(input.bytes)
+                    && !self.pending.iter().any(Pending::waits);
+                if !may_begin {
                     return Some(Step::Ignore);
                 }
                 match head::request(input.bytes, input.cut) {
@@ -106,6 +109,10 @@ impl Conversation {
             if !self.is_quiet(started_ns) {
                 context.exchanges.give_up(reason, 1);
                 return false;
+            }
+            // What is being answered may have been followed by answers to unseen requests.
+            for unfinished in std::mem::take(&mut self.pending) {
+                unfinished.report(Outcome::Partial, context);
             }
             self.adrift = None;
         }

@@ -33,7 +33,7 @@ impl Conversation {
                     }
                 })
             }
-            Place::Adrift => Some(self.find_course(input, context)),
+            Place::Adrift => self.find_course(input, context),
             Place::Head | Place::Counted => self.read_response_head(input, context),
         }
     }
@@ -74,21 +74,26 @@ impl Conversation {
     }
 
     /// While adrift: is this the response to a request that came after all others were answered?
-    fn find_course(&mut self, input: &Input<'_>, context: &mut Context<'_>) -> Step {
+    fn find_course(&mut self, input: &Input<'_>, context: &mut Context<'_>) -> Option<Step> {
         let before = usize::from(self.pending.front().is_some_and(|p| p.response.is_some()));
         let is_due = self.pending.get(before).is_some_and(|next| {
             next.is_turn && input.is_fresh() && input.origin(0).ended_ns >= next.started_ns
         });
         if !is_due {
-            return Step::Ignore;
+            return Some(Step::Ignore);
         }
         match head::response(input.bytes, input.cut) {
             Reading::Head(head) => {
                 self.conclude_open_ended(context);
-                self.begin_response(&head, input, context)
+                Some(self.begin_response(&head, input, context))
             }
-            Reading::More => Step::More,
-            Reading::Invalid => Step::Ignore,
+            Reading::More => Some(Step::More),
+            Reading::Invalid if !self.proven => None,
+            // Something before that request was not answered after all.
+            Reading::Invalid => {
+                self.find_pipelining(UnpairedReason::Gap, context);
+                Some(Step::Ignore)
+            }
         }
     }
 
@@ -194,29 +199,25 @@ impl Conversation {
     pub(super) fn lose_responses(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
         match self.responses {
             Place::Tunnel | Place::UntilClose => return,
-            // The end of this one will show; who was answered behind it will not.
+            // The end of this one will show in the next request, if the client waits for it.
             Place::Chunks(_) | Place::Adrift => {
-                if let Some(response) =
-                    self.pending.front_mut().and_then(|front| front.response.as_mut())
-                {
-                    response.is_open_ended = true;
+                let mut unanswered = self.pending.iter().filter(|p| p.response.is_none());
+                let is_alone = unanswered.next().is_none();
+                match self.pending.front_mut().and_then(|front| front.response.as_mut()) {
+                    Some(response) if is_alone => response.is_open_ended = true,
+                    Some(_) => self.find_pipelining(reason, context),
+                    None => self.lose_course(reason, context),
                 }
-                self.drop_unanswered(reason, context);
             }
             Place::Head | Place::Counted => self.lose_course(reason, context),
         }
         self.responses = Place::Adrift;
     }
 
-    fn drop_unanswered(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
-        let before = self.pending.len();
-        self.pending.retain(|pending| pending.response.is_some());
-        let dropped = before - self.pending.len();
-        if dropped > 0 {
-            self.reading_newest = false;
-            self.adrift.get_or_insert(reason);
-            context.exchanges.give_up(reason, dropped as u64);
-        }
+    /// The client does not wait, so nothing tells any more which request a response belongs to.
+    fn find_pipelining(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
+        self.pipelines = true;
+        self.lose_course(reason, context);
     }
 
     /// The response before a turn has ended, since the client went on.
