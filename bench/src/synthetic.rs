@@ -109,6 +109,8 @@ impl Traffic<'_> {
                 network_namespace: NAMESPACE,
                 role: Role::Client,
                 time_ns: self.now_ns,
+                send: Some(pair.request_at),
+                receive: Some(pair.response_at),
                 mid_stream: false,
             };
             let server = Connection {
@@ -116,6 +118,8 @@ impl Traffic<'_> {
                 local: server_address,
                 remote: pair.client_address,
                 role: Role::Server,
+                send: Some(pair.response_at),
+                receive: Some(pair.request_at),
                 ..client
             };
             for connection in [client, server] {

@@ -18,7 +18,8 @@ const HEAD_MAX: usize = 4096;
 const TAIL_MAX: usize = 256;
 
 /// The record that the kernel side would have written of `event`: what [`crate::decode`] turns into
-/// it again. Texts and payloads are cut to what a record has room for.
+/// it again. Texts and payloads are cut to what a record has room for; a connection's positions, which
+/// the kernel side always knows, are 0 where they are not known.
 #[must_use]
 pub fn encode(event: &Event<'_>) -> Vec<u8> {
     match event {
@@ -74,6 +75,8 @@ fn encode_open(connection: &Connection) -> Vec<u8> {
         local_port: local.port().to_be_bytes(),
         remote_port: remote.port().to_be_bytes(),
         network_namespace: connection.network_namespace,
+        send_position: connection.send.unwrap_or_default().0,
+        receive_position: connection.receive.unwrap_or_default().0,
     };
     record.as_bytes().to_vec()
 }
@@ -189,6 +192,8 @@ mod tests {
                     network_namespace: 4_026_531_840,
                     role,
                     time_ns: 77,
+                    send: Some(Position(1 << 33)),
+                    receive: Some(Position(5)),
                     mid_stream: role == Role::Unknown,
                 }));
             }
