@@ -28,7 +28,7 @@ mod recording;
 #[allow(unsafe_code, reason = "shares memory with the kernel")]
 mod ring;
 
-pub use abi::{KernelCounters, Quantity, decode};
+pub use abi::{KernelCounters, Quantity, decode, encode};
 pub use error::CaptureError;
 pub use kernel::{Capture, Options, ProgramReport};
 pub use recording::{Frame, Header, RecordingError, RecordingReader, RecordingWriter};

@@ -14,17 +14,51 @@ use crate::{ConnectionKey, Endpoint, Position, Role, UnixNanos};
 pub enum Protocol {
     /// HTTP/1.0 and HTTP/1.1 (RFC 9112).
     Http,
+    /// HTTP/2 (RFC 9113).
+    Http2,
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// PostgreSQL's frontend/backend protocol, version 3.
+    Postgresql,
+    /// MySQL's and MariaDB's client/server protocol.
+    Mysql,
+    /// Redis and Valkey: RESP 2 and 3.
+    Redis,
+    /// Apache Kafka's protocol.
+    Kafka,
+    /// AMQP 0-9-1, RabbitMQ's protocol.
+    Amqp,
+    /// MongoDB's wire protocol.
+    Mongodb,
 }
 
 impl Protocol {
-    /// Every protocol Alaz understands.
-    pub const ALL: &'static [Protocol] = &[Protocol::Http];
+    /// Every protocol Alaz understands, in the order of the enumeration.
+    pub const ALL: [Protocol; 9] = [
+        Protocol::Http,
+        Protocol::Http2,
+        Protocol::Grpc,
+        Protocol::Postgresql,
+        Protocol::Mysql,
+        Protocol::Redis,
+        Protocol::Kafka,
+        Protocol::Amqp,
+        Protocol::Mongodb,
+    ];
 
     /// Its name in JSON, flags and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Protocol::Http => "http",
+            Protocol::Http2 => "http2",
+            Protocol::Grpc => "grpc",
+            Protocol::Postgresql => "postgresql",
+            Protocol::Mysql => "mysql",
+            Protocol::Redis => "redis",
+            Protocol::Kafka => "kafka",
+            Protocol::Amqp => "amqp",
+            Protocol::Mongodb => "mongodb",
         }
     }
 
@@ -45,7 +79,7 @@ pub enum Outcome {
     OneWay,
     /// The connection ended, or went silent past the limit, without a response.
     NoResponse,
-    /// The connection was reset before the response was whole.
+    /// The connection was reset, or ended before the response was whole.
     Reset,
     /// No request was possible: the connection was refused.
     Refused,
@@ -104,13 +138,14 @@ impl ObservedBy {
 pub struct Message {
     /// The protocol spoken.
     pub protocol: Protocol,
-    /// HTTP: the method.
+    /// HTTP: the method. SQL: the first keyword. Others: the command.
     pub method: CompactString,
-    /// HTTP: the request target, redacted.
+    /// HTTP: the request target, redacted. SQL: the statement without literals. Others: what the
+    /// command is about.
     pub target: CompactString,
-    /// HTTP: the target without its query and with variable parts replaced, for grouping.
+    /// The target with its variable parts replaced, for grouping.
     pub route: CompactString,
-    /// HTTP: the status code. Empty when there was no response.
+    /// HTTP: the status code. Others: `ok` or an error code. Empty when there was no response.
     pub status: CompactString,
     /// The server failed the request (HTTP: status 500 or more, or no whole response).
     pub error: bool,

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use alaz_model::{
-    CloseReason, ConnectionKey, ExchangeLedger, Position, Protocol, Role, UnpairedReason, View,
+    CloseReason, ConnectionKey, ExchangeLedger, Message, Position, Protocol, Role, UnpairedReason,
+    View,
 };
 
 use crate::limits::Limits;
@@ -35,6 +36,46 @@ pub(crate) struct Context<'a> {
     pub(crate) views: &'a mut Vec<View>,
     pub(crate) exchanges: &'a mut ExchangeLedger,
     pub(crate) limits: &'a Limits,
+}
+
+/// One exchange, as a dialogue tells it; what it shares with all others of its connection is added.
+pub(crate) struct Told {
+    pub(crate) request_position: Position,
+    pub(crate) response_position: Option<Position>,
+    /// First byte of the request.
+    pub(crate) started_ns: u64,
+    /// First byte of the response.
+    pub(crate) response_ns: Option<u64>,
+    /// Last byte of the response, or the last that was heard.
+    pub(crate) ended_ns: u64,
+    /// The local process, if the local end is the client.
+    pub(crate) client_pid: u32,
+    /// The local process, if the local end is the server.
+    pub(crate) server_pid: u32,
+    pub(crate) message: Message,
+}
+
+impl Context<'_> {
+    /// Reports an exchange.
+    pub(crate) fn tell(&mut self, told: Told) {
+        let facts = self.facts;
+        let is_server = facts.role == Role::Server;
+        self.views.push(View {
+            key: facts.key,
+            role: facts.role,
+            client: facts.client,
+            server: facts.server,
+            network_namespace: facts.network_namespace,
+            request_position: told.request_position,
+            response_position: told.response_position,
+            started_ns: told.started_ns,
+            response_ns: told.response_ns,
+            ended_ns: told.ended_ns,
+            pid: if is_server { told.server_pid } else { told.client_pid },
+            tls: facts.tls,
+            message: told.message,
+        });
+    }
 }
 
 /// One connection's conversation in one protocol.

@@ -2,9 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use alaz_model::{
-    Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Protocol, Segment, View,
-};
+use alaz_model::{Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Segment, View};
 use hashbrown::HashMap;
 
 use crate::connection::{Connection, Desk, Verdict};
@@ -117,7 +115,7 @@ impl Engine {
         ledger.connections.open = self.connections.len() as u64;
         for connection in self.connections.values() {
             match connection.verdict() {
-                Verdict::Speaks(Protocol::Http) => ledger.connections.http += 1,
+                Verdict::Speaks(protocol) => ledger.connections.count(protocol),
                 Verdict::Tls => ledger.connections.tls += 1,
                 Verdict::Unknown => ledger.connections.unknown += 1,
             }

@@ -43,6 +43,14 @@ pub(crate) struct Origin {
     pub(crate) pid: u32,
 }
 
+impl Origin {
+    /// When the byte was moved, but not before what it follows: a send whose bytes were only queued
+    /// tells the time of an earlier transmission.
+    pub(crate) fn moved_ns(&self, not_before_ns: u64) -> u64 {
+        if self.started_ns >= not_before_ns { self.started_ns } else { self.ended_ns }
+    }
+}
+
 /// Bytes in order, shown to a reader.
 pub(crate) struct Input<'a> {
     /// Never empty.

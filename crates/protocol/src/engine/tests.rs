@@ -1,4 +1,6 @@
-use alaz_model::{CloseReason, ConnectionKey, Direction, LossReason, Role, UnpairedReason};
+use alaz_model::{
+    CloseReason, ConnectionKey, Direction, LossReason, Protocol, Role, UnpairedReason,
+};
 
 use super::*;
 use crate::testing::{COPIED, KEY, Said, Wire, connection};
@@ -17,7 +19,7 @@ fn connections_beyond_the_limit_are_counted() {
     }
     let ledger = engine.ledger();
     assert_eq!(ledger.connections.open, 2);
-    assert_eq!(ledger.connections.http, 2);
+    assert_eq!(ledger.connections.speaks(Protocol::Http), 2);
     assert_eq!(ledger.socket.segments.lost(LossReason::TooManyConnections), 1);
     assert_eq!(ledger.socket.bytes.lost(LossReason::TooManyConnections), REQUEST.len() as u64);
     // One that nothing was heard of for long makes room, with an end that was not told of.

@@ -165,7 +165,7 @@ impl Dialogue for Conversation {
                 let Some(front) = self.pending.front_mut() else { return };
                 match &mut front.response {
                     Some(response) if !response.is_whole => {
-                        response.heard_to = (end, pending::moved_ns(last, response.started_ns));
+                        response.heard_to = (end, last.moved_ns(response.started_ns));
                     }
                     Some(_) => {}
                     None => front.maybe_answered |= is_adrift && last.ended_ns >= front.started_ns,

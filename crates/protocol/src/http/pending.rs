@@ -1,12 +1,11 @@
 //! A request on its way to its response, and the view that becomes of both.
 
-use alaz_model::{CloseReason, Message, Outcome, Position, Protocol, Role, View};
+use alaz_model::{CloseReason, Message, Outcome, Position, Protocol};
 use compact_str::{CompactString, format_compact};
 
 use super::Place;
 use super::target::Target;
-use crate::dialogue::Context;
-use crate::stream::Origin;
+use crate::dialogue::{Context, Told};
 
 /// Longer host names are cut (RFC 1035 §2.3.4 allows 255).
 const HOST_MAX: usize = 255;
@@ -78,34 +77,22 @@ impl Pending {
         if self.reported {
             return;
         }
-        let facts = context.facts;
         let response = self.response.as_ref();
         let status = response
             .map_or_else(CompactString::default, |response| format_compact!("{}", response.status));
         let failed = response.is_some_and(|response| response.status >= 500);
-        let pid = match (facts.role, response) {
-            (Role::Server, Some(response)) => response.pid,
-            _ => self.pid,
-        };
         // Where its end is not known, its size is not either.
-        let is_partial = outcome == Outcome::Partial;
         let response_bytes = response
-            .filter(|_| !is_partial)
+            .filter(|_| outcome != Outcome::Partial)
             .map_or(0, |response| bytes(response.heard_to.0, response.position));
-        let ended_ns = response.map_or(self.started_ns, |response| response.heard_to.1);
-        context.views.push(View {
-            key: facts.key,
-            role: facts.role,
-            client: facts.client,
-            server: facts.server,
-            network_namespace: facts.network_namespace,
+        context.tell(Told {
             request_position: self.position,
             response_position: response.map(|response| response.position),
             started_ns: self.started_ns,
             response_ns: response.map(|response| response.started_ns),
-            ended_ns,
-            pid,
-            tls: facts.tls,
+            ended_ns: response.map_or(self.started_ns, |response| response.heard_to.1),
+            client_pid: self.pid,
+            server_pid: response.map_or(self.pid, |response| response.pid),
             message: Message {
                 protocol: Protocol::Http,
                 method: self.method.clone(),
@@ -133,12 +120,6 @@ impl Pending {
         }
         attributes
     }
-}
-
-/// When a byte was moved, but not before what it follows: a send whose bytes were only queued tells
-/// the time of an earlier transmission.
-pub(super) fn moved_ns(origin: Origin, not_before_ns: u64) -> u64 {
-    if origin.started_ns >= not_before_ns { origin.started_ns } else { origin.ended_ns }
 }
 
 /// The host of a `Host` field, without its port and credentials.

@@ -4,7 +4,7 @@ use alaz_model::{Outcome, Position, UnpairedReason};
 
 use super::chunks::Chunks;
 use super::head::{self, Head, Reading, Start};
-use super::pending::{Pending, host, moved_ns};
+use super::pending::{Pending, host};
 use super::target::Target;
 use super::{ChunkRead, Conversation, Place};
 use crate::dialogue::Context;
@@ -76,7 +76,7 @@ impl Conversation {
         let Start::Request { method, target } = head.start else { return Step::Ignore };
         let origin = input.origin(0);
         let end = input.position.plus(head.length as u64);
-        let started_ns = moved_ns(origin, self.answered_to.1.started_ns);
+        let started_ns = origin.moved_ns(self.answered_to.1.started_ns);
         self.reading_newest = self.admit(started_ns, context);
         if self.reading_newest {
             self.pending.push_back(Pending {

@@ -4,7 +4,7 @@ use alaz_model::{Outcome, Position, UnpairedReason};
 
 use super::chunks::Chunks;
 use super::head::{self, Head, Reading, Start};
-use super::pending::{Pending, Response, moved_ns};
+use super::pending::{Pending, Response};
 use super::{ChunkRead, Conversation, Place};
 use crate::dialogue::Context;
 use crate::stream::{Input, Origin, Step};
@@ -114,7 +114,7 @@ impl Conversation {
             return Step::read(head.length);
         }
         let origin = input.origin(0);
-        let started_ns = moved_ns(origin, front.started_ns);
+        let started_ns = origin.moved_ns(front.started_ns);
         let end = input.position.plus(head.length as u64);
         front.response = Some(Response {
             status,
@@ -171,7 +171,7 @@ impl Conversation {
         self.answered_to = (end, last);
         let Some(front) = self.pending.front_mut() else { return };
         let Some(response) = &mut front.response else { return };
-        let ended_ns = moved_ns(last, response.started_ns);
+        let ended_ns = last.moved_ns(response.started_ns);
         response.heard_to = (end, ended_ns);
         response.is_whole = true;
         if self.pending.get(1).is_some_and(|next| next.started_ns < ended_ns) {

@@ -114,10 +114,7 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
     }
     let name = "alaz_connections";
     page.family(name, "gauge", "Open connections by what they turned out to speak.");
-    let connections = &ledger.connections;
-    for (verdict, count) in
-        [("http", connections.http), ("tls", connections.tls), ("unknown", connections.unknown)]
-    {
+    for (verdict, count) in ledger.connections.by_verdict() {
         page.sample(name, &[("verdict", verdict)], count);
     }
 }
