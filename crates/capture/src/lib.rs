@@ -23,6 +23,7 @@ mod abi;
 mod error;
 mod kernel;
 mod objects;
+mod pcap;
 pub mod probe;
 mod recording;
 #[allow(unsafe_code, reason = "shares memory with the kernel")]
@@ -31,4 +32,8 @@ mod ring;
 pub use abi::{KernelCounters, Quantity, decode};
 pub use error::CaptureError;
 pub use kernel::{Capture, Options, ProgramReport};
+pub use pcap::{
+    Datagram, OutOfSight, PCAP_LATENESS_NS, PcapCounters, PcapError, PcapItem, PcapReader,
+    TcpBytes, is_pcap,
+};
 pub use recording::{Frame, Header, RecordingError, RecordingReader, RecordingWriter};
