@@ -262,7 +262,7 @@ impl Entry {
             self.order.join(direction, sequence);
         }
         let acknowledges =
-            tcp.acknowledges.and_then(|until| self.acknowledge(direction, tcp, until));
+            tcp.acknowledges.and_then(|until| self.acknowledge(direction, tcp, until, out.now_ns));
         let Some(position) = self.order.position(direction, sequence) else { return };
         let data = Data {
             direction,
@@ -287,7 +287,13 @@ impl Entry {
     }
 
     /// Notes what a packet acknowledges of the other direction; none if that cannot be true.
-    fn acknowledge(&mut self, direction: Direction, tcp: &Tcp<'_>, until: u32) -> Option<u64> {
+    fn acknowledge(
+        &mut self,
+        direction: Direction,
+        tcp: &Tcp<'_>,
+        until: u32,
+        now_ns: u64,
+    ) -> Option<u64> {
         let other = direction.opposite();
         if tcp.syn {
             // What the other side's SYN began with, should that have gone unseen.
@@ -298,7 +304,7 @@ impl Entry {
         let ahead = self.order.ahead(other, until)?;
         let until = self.order.position(other, until)?;
         (ahead.unsigned_abs() <= PLAUSIBLE).then(|| {
-            self.order.acknowledge(other, until);
+            self.order.acknowledge(other, until, now_ns);
             until
         })
     }

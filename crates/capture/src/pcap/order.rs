@@ -15,12 +15,14 @@ use super::{PCAP_LATENESS_NS, PcapCounters, PcapItem, Sink};
 
 /// How far packets may be out of order in the file: captured on several CPUs or interfaces.
 pub(super) const DISORDER_NS: u64 = 10_000_000;
+/// Acknowledgements that follow each other closer than this are taken together.
+const CLOSELY_NS: u64 = 1_000_000;
 /// How long bytes that nobody has acknowledged may take to be sent again.
 const RESEND_NS: u64 = 30_000_000_000;
 /// Held by one connection, as [`Held::cost`] counts.
 pub(super) const HELD_MAX: usize = 8 << 20;
 /// Beside its bytes, what a held segment takes.
-const HELD_OVERHEAD: usize = 128;
+pub(super) const HELD_OVERHEAD: usize = 128;
 /// Holes that are remembered, to tell late bytes from those sent twice.
 const HOLES_MAX: usize = 16;
 /// Farther from what is expected than this is not of this connection, or damaged. Windows are far
@@ -71,8 +73,8 @@ struct Side {
     initial: Option<u32>,
     /// Everything before has been passed on or given up; none while nothing is known.
     next: Option<u64>,
-    /// The peer has everything before.
-    acknowledged: Option<u64>,
+    /// What the peer has acknowledged beyond `next`, ascending; of what was said long ago, the last.
+    acknowledged: VecDeque<Acknowledged>,
     /// Its FIN stands here.
     end: Option<u64>,
     /// By position, not overlapping, all at or after `next`.
@@ -81,14 +83,62 @@ struct Side {
     holes: VecDeque<(u64, u64)>,
 }
 
+/// What a peer had of a direction's stream at one time.
+#[derive(Clone, Copy)]
+struct Acknowledged {
+    until: u64,
+    /// Several are taken together that follow closely.
+    first_ns: u64,
+    last_ns: u64,
+}
+
 impl Side {
-    /// Bytes before this were sent, even if the capture does not have them.
-    fn surely_sent(&self) -> Option<u64> {
-        self.acknowledged.map(|acknowledged| acknowledged.min(self.end.unwrap_or(u64::MAX)))
+    /// The peer has everything before `until`.
+    fn acknowledge(&mut self, until: u64, now_ns: u64) {
+        let next = self.next.unwrap_or(0);
+        while self.acknowledged.front().is_some_and(|oldest| oldest.until <= next) {
+            self.acknowledged.pop_front();
+        }
+        while self.acknowledged.get(1).is_some_and(|second| second.is_settled(now_ns)) {
+            self.acknowledged.pop_front();
+        }
+        match self.acknowledged.back_mut() {
+            Some(latest) if until <= latest.until => {}
+            Some(latest) if now_ns.saturating_sub(latest.first_ns) < CLOSELY_NS => {
+                *latest = Acknowledged { until, last_ns: now_ns, ..*latest };
+            }
+            _ if until <= next => {}
+            _ => {
+                let latest = Acknowledged { until, first_ns: now_ns, last_ns: now_ns };
+                self.acknowledged.push_back(latest);
+            }
+        }
     }
 
-    fn is_behind_acknowledged(&self) -> bool {
-        matches!((self.next, self.surely_sent()), (Some(next), Some(sent)) if sent > next)
+    /// Bytes before this were surely sent, and those that the capture does not have by now will not
+    /// come.
+    fn settled(&self, now_ns: u64) -> Option<u64> {
+        let settled = self.acknowledged.iter().rev().find(|it| it.is_settled(now_ns))?;
+        Some(settled.until.min(self.end.unwrap_or(u64::MAX)))
+    }
+
+    /// When that will be so for the next byte, if that is missing.
+    fn settles_ns(&self) -> Option<u64> {
+        let is_missing =
+            |next: &u64| self.end.is_none_or(|end| end > *next) && self.due().is_none();
+        let next = self.next.filter(is_missing)?;
+        self.acknowledged.iter().find(|it| it.until > next).map(Acknowledged::settles_ns)
+    }
+
+    /// The first held segment, if it comes next.
+    fn due(&self) -> Option<&Held> {
+        let (position, held) = self.held.first_key_value()?;
+        (self.next == Some(*position)).then_some(held)
+    }
+
+    /// When the first held segment arrived, among all of the connection.
+    fn first_arrival(&self) -> Option<u64> {
+        self.held.first_key_value().map(|(_, held)| held.arrival)
     }
 
     /// Everything that `acknowledges` covers has been passed on or given up.
@@ -113,6 +163,16 @@ impl Side {
     }
 }
 
+impl Acknowledged {
+    fn settles_ns(&self) -> u64 {
+        self.last_ns.saturating_add(DISORDER_NS)
+    }
+
+    fn is_settled(&self, now_ns: u64) -> bool {
+        self.settles_ns() <= now_ns
+    }
+}
+
 /// Both directions of one connection.
 pub(super) struct Order {
     key: ConnectionKey,
@@ -122,8 +182,6 @@ pub(super) struct Order {
     cost: usize,
     /// The time of the last item.
     last_ns: u64,
-    /// Since when something waits for bytes that are known to have been sent.
-    evidence_ns: Option<u64>,
 }
 
 const BOTH: [Direction; 2] = [Direction::Send, Direction::Receive];
@@ -137,7 +195,6 @@ impl Order {
             arrivals: 0,
             cost: 0,
             last_ns: 0,
-            evidence_ns: None,
         }
     }
 
@@ -193,9 +250,8 @@ impl Order {
     }
 
     /// The peer has everything of this direction up to here.
-    pub(super) fn acknowledge(&mut self, direction: Direction, until: u64) {
-        let side = self.side_mut(direction);
-        side.acknowledged = side.acknowledged.max(Some(until));
+    pub(super) fn acknowledge(&mut self, direction: Direction, until: u64, now_ns: u64) {
+        self.side_mut(direction).acknowledge(until, now_ns);
     }
 
     /// The direction's FIN stands here.
@@ -212,9 +268,14 @@ impl Order {
     pub(super) fn has_ended(&self) -> bool {
         BOTH.iter().all(|direction| {
             let side = self.side(*direction);
-            let reached = side.next.max(side.acknowledged);
-            side.held.is_empty() && side.end.is_some_and(|end| reached >= Some(end))
+            side.end.is_some_and(|end| side.next >= Some(end))
         })
+    }
+
+    /// Something is held, or an end that has been seen is not reached.
+    fn is_waiting(&self) -> bool {
+        let both_end = self.send.end.is_some() && self.receive.end.is_some();
+        self.cost > 0 || (both_end && !self.has_ended())
     }
 
     /// Takes the payload of one packet, and passes on what is in order now.
@@ -223,8 +284,7 @@ impl Order {
         let Some(next) = side.next else { return };
         let start = data.position;
         let end = start + data.payload.length as u64;
-        let acknowledged = side.acknowledged.unwrap_or(0);
-        if data.payload.length == 1 && end <= acknowledged {
+        if data.payload.length == 1 && side.settled(out.now_ns) >= Some(end) {
             // A keep-alive repeats the last byte, or sends any in its place (RFC 9293 §3.8.4).
             out.counters.bytes.duplicate += 1;
             return;
@@ -233,25 +293,18 @@ impl Order {
         out.counters.bytes.after_close += beyond;
         let end = end - beyond;
         self.count_passed(data.direction, start, end.min(next), out);
-        let acknowledges = match acknowledged > start {
-            // Sent again: what it acknowledges may be the answer to it.
-            true => None,
-            false => data.acknowledges,
-        };
         let held_before = self.arrivals;
-        self.take_new(&Data { acknowledges, ..*data }, start.max(next), end, out);
+        self.take_new(data, start.max(next), end, out);
         out.counters.out_of_order += u64::from(self.arrivals > held_before);
         self.release(out);
         while self.cost > HELD_MAX {
             self.force(out);
         }
-        self.note_evidence(out.now_ns);
     }
 
     /// Takes note of a packet without payload.
     pub(super) fn look(&mut self, out: &mut Output<'_, '_>) {
         self.release(out);
-        self.note_evidence(out.now_ns);
     }
 
     /// Counts payload that comes after the end of the connection.
@@ -262,34 +315,33 @@ impl Order {
         self.count_passed(data.direction, data.position, end.min(next), out);
     }
 
-    /// When to give up what is missing, if something is held.
+    /// When to give up what is missing, if something waits for it.
     pub(super) fn deadline_ns(&self) -> Option<u64> {
-        let oldest_ns = BOTH
-            .iter()
-            .filter_map(|direction| self.side(*direction).held.first_key_value())
-            .map(|(_, held)| held.time_ns)
-            .min()?;
-        let unacknowledged = oldest_ns.saturating_add(RESEND_NS);
-        Some(match self.evidence_ns {
-            Some(since) => since.saturating_add(DISORDER_NS).min(unacknowledged),
-            None => unacknowledged,
-        })
+        if !self.is_waiting() {
+            return None;
+        }
+        let of_side = |side: &Side| {
+            let held = side.held.first_key_value();
+            let sent_again = held.map(|(_, held)| held.time_ns.saturating_add(RESEND_NS));
+            [side.settles_ns(), sent_again]
+        };
+        [of_side(&self.send), of_side(&self.receive)].into_iter().flatten().flatten().min()
     }
 
     /// The deadline has come: gives up what is missing.
     pub(super) fn expire(&mut self, out: &mut Output<'_, '_>) {
-        self.settle(out);
-        self.note_evidence(out.now_ns);
+        self.settle(out.now_ns, out);
         if self.deadline_ns().is_some_and(|deadline| deadline <= out.now_ns) {
             self.force(out);
         }
     }
 
-    /// Passes on all that is held.
+    /// Passes on all that is held, and waits for nothing more.
     pub(super) fn flush(&mut self, out: &mut Output<'_, '_>) {
         while self.cost > 0 {
             self.force(out);
         }
+        self.settle(u64::MAX, out);
     }
 
     /// The time of an item of this connection: never before the last one, nor later than the
@@ -366,26 +418,31 @@ impl Order {
 
     /// Passes on what is held and in order, oldest first.
     fn release(&mut self, out: &mut Output<'_, '_>) {
-        while let Some(direction) = self.oldest_held(|order, direction, position, held| {
-            order.side(direction).next == Some(position)
-                && order.side(direction.opposite()).has_passed(held.acknowledges)
-        }) {
+        while let Some(direction) = self.next_in_order().or_else(|| self.next_in_knot()) {
             self.pass_on_first(direction, out);
         }
     }
 
-    /// The direction whose first held segment arrived first, of those that `suit`.
-    fn oldest_held(
-        &self,
-        suits: impl Fn(&Order, Direction, u64, &Held) -> bool,
-    ) -> Option<Direction> {
+    /// The direction whose first held segment has come to its turn; if both, the one that came
+    /// first.
+    fn next_in_order(&self) -> Option<Direction> {
+        let is_due = |direction: &Direction| {
+            let side = self.side(*direction);
+            let acknowledges = side.due().map(|held| held.acknowledges);
+            acknowledges.is_some_and(|it| self.side(direction.opposite()).has_passed(it))
+        };
         BOTH.into_iter()
-            .filter_map(|direction| {
-                let (position, held) = self.side(direction).held.first_key_value()?;
-                suits(self, direction, *position, held).then_some((held.arrival, direction))
-            })
-            .min_by_key(|(arrival, _)| *arrival)
-            .map(|(_, direction)| direction)
+            .filter(is_due)
+            .min_by_key(|direction| self.side(*direction).first_arrival())
+    }
+
+    /// Each direction waits only for the other: one of the two segments was sent again, and now
+    /// acknowledges even the answer to itself. That is the one that came later.
+    fn next_in_knot(&self) -> Option<Direction> {
+        let are_due = BOTH.iter().all(|direction| self.side(*direction).due().is_some());
+        BOTH.into_iter()
+            .filter(|_| are_due)
+            .max_by_key(|direction| self.side(*direction).first_arrival())
     }
 
     /// Gives up whatever hole is before a direction's first held segment, and passes that on.
@@ -407,17 +464,18 @@ impl Order {
         out.counters.missing_bytes += to - next;
     }
 
-    /// Gives up the missing bytes that the peer has acknowledged, where something waits for them.
-    fn settle(&mut self, out: &mut Output<'_, '_>) {
+    /// Gives up the missing bytes that were surely sent, as it will be known then, where something
+    /// waits for them.
+    fn settle(&mut self, then_ns: u64, out: &mut Output<'_, '_>) {
         let mut moves = true;
-        while moves && self.cost > 0 {
+        while moves && self.is_waiting() {
             moves = false;
             for direction in BOTH {
                 let side = self.side(direction);
-                let Some(sent) = side.surely_sent() else { continue };
+                let Some(settled) = side.settled(then_ns) else { continue };
                 let first = side.held.first_key_value().map_or(u64::MAX, |(position, _)| *position);
-                let to = sent.min(first);
-                if self.cost > 0 && side.next.is_some_and(|next| next < to) {
+                let to = settled.min(first);
+                if self.is_waiting() && side.next.is_some_and(|next| next < to) {
                     self.skip(direction, to, out);
                     self.release(out);
                     moves = true;
@@ -429,22 +487,16 @@ impl Order {
     /// Passes on at least one held segment, whatever is missing.
     fn force(&mut self, out: &mut Output<'_, '_>) {
         let cost = self.cost;
-        self.settle(out);
+        self.settle(u64::MAX, out);
         if self.cost == cost
-            && let Some(direction) = self.oldest_held(|_, _, _, _| true)
+            && let Some(direction) = BOTH
+                .into_iter()
+                .filter(|direction| !self.side(*direction).held.is_empty())
+                .min_by_key(|direction| self.side(*direction).first_arrival())
         {
             self.pass_on_first(direction, out);
             self.release(out);
         }
-        self.note_evidence(out.now_ns);
-    }
-
-    fn note_evidence(&mut self, now_ns: u64) {
-        let behind = self.send.is_behind_acknowledged() || self.receive.is_behind_acknowledged();
-        self.evidence_ns = match self.cost > 0 && behind {
-            true => Some(self.evidence_ns.unwrap_or(now_ns)),
-            false => None,
-        };
     }
 
     fn pass_on(
