@@ -276,7 +276,7 @@ impl Entry {
             return;
         }
         if tcp.fin {
-            self.order.end(direction, position + tcp.payload.length as u64);
+            self.order.end(direction, position + tcp.payload.length as u64, out);
         }
         if tcp.payload.length > 0 {
             self.order.take(&data, out);

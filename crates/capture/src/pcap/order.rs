@@ -254,9 +254,21 @@ impl Order {
         self.side_mut(direction).acknowledge(until, now_ns);
     }
 
-    /// The direction's FIN stands here.
-    pub(super) fn end(&mut self, direction: Direction, at: u64) {
-        self.side_mut(direction).end.get_or_insert(at);
+    /// The direction's FIN stands here; what is held of later bytes is not of this stream.
+    pub(super) fn end(&mut self, direction: Direction, at: u64, out: &mut Output<'_, '_>) {
+        let side = self.side_mut(direction);
+        let end = *side.end.get_or_insert(at);
+        let mut beyond = side.held.split_off(&end);
+        if let Some((position, held)) = side.held.last_key_value()
+            && position + held.length as u64 > end
+        {
+            // Damaged, or none of its own: no honest FIN stands within a packet's bytes.
+            beyond.extend(side.held.pop_last());
+        }
+        for held in beyond.values() {
+            self.cost -= held.cost();
+            out.counters.bytes.after_close += held.length as u64;
+        }
     }
 
     /// A FIN was seen.

@@ -1,6 +1,6 @@
 //! The file formats, byte by byte.
 
-use super::build::{Captured, ETHERNET, Talk, UDP, ethernet, ip, pcap, udp};
+use super::build::{Bytes, Captured, ETHERNET, Talk, UDP, ethernet, ip, pcap, udp};
 use super::{read, tell};
 use crate::pcap::{PcapError, PcapReader, is_pcap};
 
@@ -13,69 +13,6 @@ fn frame(text: &str) -> Vec<u8> {
 /// Its line, at this time.
 fn said(text: &str, ms: &str) -> String {
     format!("10.0.0.1:53 10.0.0.2:53 {text} @{ms}")
-}
-
-/// Writes in one byte order or the other.
-#[derive(Clone)]
-struct Bytes {
-    big: bool,
-    out: Vec<u8>,
-}
-
-impl Bytes {
-    fn new(big: bool) -> Bytes {
-        Bytes { big, out: Vec::new() }
-    }
-
-    fn u16(mut self, number: u16) -> Bytes {
-        self.out.extend(if self.big { number.to_be_bytes() } else { number.to_le_bytes() });
-        self
-    }
-
-    fn u32(mut self, number: u32) -> Bytes {
-        self.out.extend(if self.big { number.to_be_bytes() } else { number.to_le_bytes() });
-        self
-    }
-
-    fn u64(mut self, number: u64) -> Bytes {
-        self.out.extend(if self.big { number.to_be_bytes() } else { number.to_le_bytes() });
-        self
-    }
-
-    /// Padded to a multiple of four.
-    fn padded(mut self, bytes: &[u8]) -> Bytes {
-        self.out.extend(bytes);
-        self.out.resize(self.out.len().next_multiple_of(4), 0);
-        self
-    }
-
-    fn bytes(mut self, bytes: &[u8]) -> Bytes {
-        self.out.extend(bytes);
-        self
-    }
-
-    /// A pcapng block.
-    fn block(self, kind: u32, body: Bytes) -> Bytes {
-        let length = body.out.len() as u32 + 12;
-        self.u32(kind).u32(length).bytes(&body.out).u32(length)
-    }
-
-    fn section(self) -> Bytes {
-        let body = Bytes::new(self.big).u32(0x1a2b_3c4d).u16(1).u16(0).u64(u64::MAX);
-        self.block(0x0a0d_0d0a, body)
-    }
-
-    fn interface(self, link_type: u16, snap_length: u32, options: Bytes) -> Bytes {
-        let body = Bytes::new(self.big).u16(link_type).u16(0).u32(snap_length);
-        self.block(1, body.bytes(&options.out))
-    }
-
-    fn enhanced(self, interface: u32, ticks: u64, frame: &[u8]) -> Bytes {
-        let (high, low) = ((ticks >> 32) as u32, ticks as u32);
-        let length = frame.len() as u32;
-        let body = Bytes::new(self.big).u32(interface).u32(high).u32(low).u32(length).u32(length);
-        self.block(6, body.padded(frame))
-    }
 }
 
 #[test]

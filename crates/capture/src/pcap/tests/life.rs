@@ -46,6 +46,24 @@ fn bytes_after_a_fin_are_no_bytes() {
 }
 
 #[test]
+fn bytes_held_from_after_a_fin_are_none_either() {
+    let mut talk = Talk::open();
+    talk.client("A", 1003, 5001, "cd")
+        .client("A", 1005, 5001, "efg")
+        .client("A", 1010, 5001, "x")
+        .client("AF", 1006, 5001, "")
+        .server("AF", 5001, 1001, "")
+        .client("A", 1001, 5002, "ab")
+        .client("A", 1005, 5002, "e");
+    let (told, counters) = tell(&talk.pcap());
+    assert_eq!(
+        told,
+        [OPEN, "1: > 1001 ab @9", "1: > 1003 cd @9", "1: > 1005 e @10", "1: Finished @10"]
+    );
+    assert_eq!(counters.bytes.after_close, 4);
+}
+
+#[test]
 fn reset_by_either_side() {
     for from_client in [true, false] {
         let mut talk = Talk::open();
