@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use alaz_model::{Close, CloseReason, Connection, ConnectionKey, Direction, Event, Role};
 
-use super::order::{DISORDER_NS, Data, Order, Output, PLAUSIBLE};
+use super::order::{Data, Order, Output, PLAUSIBLE};
+use super::side::DISORDER_NS;
 use super::table::{Table, Worth};
 use super::transport::Tcp;
 use super::{OutOfSight, PcapItem};

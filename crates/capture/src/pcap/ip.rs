@@ -48,8 +48,8 @@ pub(super) fn open(ip: Ip<'_>) -> Result<Carried<'_>, Rejected> {
 }
 
 fn open_v4(packet: Part<'_>) -> Result<Carried<'_>, Rejected> {
-    let [first, _, total @ ..] = packet.head::<20>()?;
-    let [high, low, id_high, id_low, flags, offset_low, _, protocol, _, _, addresses @ ..] = total;
+    let [first, _, rest @ ..] = packet.head::<20>()?;
+    let [high, low, id_high, id_low, flags, offset_low, _, protocol, _, _, addresses @ ..] = rest;
     let [s0, s1, s2, s3, d0, d1, d2, d3] = *addresses;
     let header = usize::from(first & 0xf) * 4;
     if first >> 4 != 4 || header < 20 {

@@ -6,7 +6,8 @@
 //!
 //! Stages, in the order of the data: `file` (with `classic` and `ng`, the two formats) gives
 //! packets, `link`, `ip` and `transport` take off their headers, `fragments` puts IP fragments
-//! together, `connections` tells connections apart, `order` puts bytes in order.
+//! together, `connections` tells connections apart, `order` puts the bytes of both
+//! of a connection's directions (`side`) in order.
 //!
 //! Times are those in the file, ns since 1970: `Clock { unix_at_zero_ns: 0 }` goes with them.
 
@@ -22,6 +23,7 @@ mod link;
 mod ng;
 mod order;
 mod part;
+mod side;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,7 @@ pub(super) fn ip4_fragment(
     let mut packet = vec![0x45, 0];
     packet.extend((payload.len() as u16 + 20).to_be_bytes());
     packet.extend(identification.to_be_bytes());
-    packet.extend((offset as u16 / 8 | u16::from(more) << 13).to_be_bytes());
+    packet.extend((offset as u16 / 8 + (u16::from(more) << 13)).to_be_bytes());
     packet.extend([64, protocol, 0, 0]);
     packet.extend(source.octets());
     packet.extend(destination.octets());

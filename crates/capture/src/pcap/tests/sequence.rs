@@ -4,7 +4,8 @@ use super::build::Talk;
 use super::{before_end, tell};
 use crate::pcap::PCAP_LATENESS_NS;
 use crate::pcap::connections::HELD_TOTAL_MAX;
-use crate::pcap::order::{HELD_MAX, HELD_OVERHEAD};
+use crate::pcap::order::HELD_MAX;
+use crate::pcap::side::HELD_OVERHEAD;
 
 const OPEN: &str = "1: open 10.0.0.1:4000 10.0.0.2:80 Client @1";
 
