@@ -357,7 +357,7 @@ impl Order {
                 let Some(settled) = side.settled(then_ns) else { continue };
                 let first = side.held.first_key_value().map_or(u64::MAX, |(position, _)| *position);
                 let to = settled.min(first);
-                if self.is_waiting() && side.next.is_some_and(|next| next < to) {
+                if side.next.is_some_and(|next| next < to) {
                     self.skip(direction, to, out);
                     self.release(out);
                     moves = true;

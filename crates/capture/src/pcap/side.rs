@@ -132,3 +132,37 @@ impl Acknowledged {
         self.settles_ns() <= now_ns
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledgements_are_kept_for_as_long_as_it_takes_and_in_limited_number() {
+        let mut side = Side { next: Some(100), ..Side::default() };
+        for number in 0..100_000 {
+            // One every microsecond, for a tenth of a second.
+            let now_ns = number * 1_000;
+            side.acknowledge(101 + number, now_ns);
+            assert!(side.acknowledged.len() as u64 <= DISORDER_NS / CLOSELY_NS + 2);
+            let settled = side.settled(now_ns).unwrap_or(100);
+            // None too early, and none much later.
+            let due = (101 + number).saturating_sub(DISORDER_NS / 1_000).max(100);
+            assert!(settled <= due && settled + CLOSELY_NS / 1_000 >= due, "{settled} {due}");
+        }
+        side.next = Some(200_000);
+        side.acknowledge(150_000, 0);
+        assert_eq!(side.acknowledged.len(), 0, "what is behind needs no keeping");
+    }
+
+    #[test]
+    fn the_last_holes_are_remembered() {
+        let mut side = Side::default();
+        for number in 0..=HOLES_MAX as u64 {
+            side.remember_hole(number * 10, number * 10 + 4);
+        }
+        assert_eq!(side.holes.len(), HOLES_MAX);
+        assert_eq!(side.given_up(0, 10), 0);
+        assert_eq!(side.given_up(12, 22), 2 + 2);
+    }
+}

@@ -147,6 +147,16 @@ fn a_hole_that_was_not_acknowledged_waits_for_the_next_try() {
 }
 
 #[test]
+fn what_is_there_is_not_given_up_as_missing() {
+    // Sent again long after it was acknowledged, it waits for what it acknowledges itself.
+    let mut talk = Talk::open();
+    talk.server("A", 5001, 1004, "").wait_ms(20);
+    talk.client("A", 1001, 5007, "ask").server("A", 5001, 1004, "answer");
+    let (_, counters) = tell(&talk.pcap());
+    assert_eq!((counters.holes, counters.bytes.late, counters.bytes.delivered), (0, 0, 9));
+}
+
+#[test]
 fn an_answer_to_missed_bytes_comes_alone() {
     let mut talk = Talk::open();
     talk.server("A", 5001, 1100, "answer").wait_ms(50).client("A", 1100, 5007, "next");
