@@ -25,8 +25,6 @@ const LENGTHS: [u8; SYMBOLS] = [
 ];
 
 const SYMBOLS: usize = 257;
-/// The symbol that ends strings.
-const END: u16 = 256;
 /// No code word is longer.
 const BITS_MAX: usize = 30;
 /// Words up to this length are found by one look into a table.
@@ -133,7 +131,8 @@ mod tests {
             let symbol = u16::from(*byte);
             let place = CODE.sorted.iter().position(|sorted| *sorted == symbol).unwrap();
             let length = usize::from(LENGTHS[usize::from(symbol)]);
-            let number = (CODE.first[length] >> (32 - length)) as usize + place - CODE.offset[length];
+            let number =
+                (CODE.first[length] >> (32 - length)) as usize + place - CODE.offset[length];
             bits.extend((0..length).rev().map(|bit| number >> bit & 1 == 1));
         }
         while !bits.len().is_multiple_of(8) {
@@ -151,7 +150,7 @@ mod tests {
     #[test]
     fn the_code_is_complete() {
         assert_eq!(CODE.end[BITS_MAX], 1 << 32);
-        assert_eq!(CODE.sorted[SYMBOLS - 1], END);
+        assert_eq!(CODE.sorted[SYMBOLS - 1], 256);
     }
 
     #[test]

@@ -60,12 +60,7 @@ struct Text<'a> {
 impl Table {
     /// The table at the beginning of a connection: empty.
     pub(super) fn new() -> Table {
-        Table {
-            inserted: VecDeque::new(),
-            size: 0,
-            size_max: SIZE_DEFAULT,
-            scratch: Vec::new(),
-        }
+        Table { inserted: VecDeque::new(), size: 0, size_max: SIZE_DEFAULT, scratch: Vec::new() }
     }
 
     /// A table that may hold anything.
@@ -136,11 +131,7 @@ impl Table {
             Some(place) => self.inserted.get(place).map_or(Name::Unknown, |e| e.field.name()),
             None if name == 0 => {
                 let text = block.text()?;
-                if text.bytes.len() <= NAME_MAX {
-                    Name::of(self.read(text)?)
-                } else {
-                    Name::Other
-                }
+                if text.bytes.len() <= NAME_MAX { Name::of(self.read(text)?) } else { Name::Other }
             }
             None => Name::of_static(name),
         };
