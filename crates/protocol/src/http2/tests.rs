@@ -620,11 +620,10 @@ fn in_turns(streams: Vec<Vec<Vec<u8>>>) -> Vec<(usize, Vec<u8>)> {
     let mut rest: Vec<_> = streams.into_iter().map(|s| s.into_iter().peekable()).collect();
     // Header blocks of all streams were made stream by stream, so up to the last block of one
     // nothing of the next may come; content may.
-    for index in 0..rest.len() {
-        while let Some(frame) = rest[index].next() {
+    for (index, frames) in rest.iter_mut().enumerate() {
+        while let Some(frame) = frames.next() {
             out.push((index, frame));
-            let has_blocks = rest[index].clone().any(|frame| matches!(frame[3], 1 | 9));
-            if !has_blocks {
+            if !frames.clone().any(|frame| matches!(frame[3], 1 | 9)) {
                 break;
             }
         }
