@@ -52,6 +52,9 @@ missing() {
             has openssl || echo openssl
             has_python_module aiohttp || echo python3-aiohttp
             has_python_module requests || echo python3-requests
+            has_python_module grpc || echo python3-grpcio
+            has nghttpd || echo nghttp2-server
+            has h2load || echo nghttp2-client
             has node || echo nodejs
             has go || echo golang-go
             ;;

@@ -35,6 +35,19 @@ pub const CLIENTS: [Kind; 3] = [
     Kind { workload: "visitor", runtime: GO, source: "client.go" },
 ];
 
+/// HTTP/2 without TLS, by routes of its own.
+pub const HTTP2_SERVER: Kind =
+    Kind { workload: "http2_server.js", runtime: NODE, source: "http2_server.js" };
+/// Walks through them.
+pub const HTTP2_CLIENT: Kind =
+    Kind { workload: "http2_client.js", runtime: NODE, source: "http2_client.js" };
+/// gRPC. It keeps no log: its client prints what it knows.
+pub const GRPC_SERVER: Kind =
+    Kind { workload: "grpc_server.py", runtime: PYTHON, source: "grpc_server.py" };
+/// Calls it in every way.
+pub const GRPC_CLIENT: Kind =
+    Kind { workload: "grpc_client.py", runtime: PYTHON, source: "grpc_client.py" };
+
 /// The server of that workload name.
 #[must_use]
 pub fn server(workload: &str) -> &'static Kind {
@@ -120,6 +133,12 @@ impl Client {
 
     /// Runs it through all its steps against a server.
     pub fn visit(&self, server: &Server) {
-        run(self.kind.command(self.folder.path()).arg(server.url("")));
+        run(self.command().arg(server.url("")));
+    }
+
+    /// Its command line, up to the arguments.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        self.kind.command(self.folder.path())
     }
 }

@@ -75,6 +75,7 @@ mod connection;
 mod dialogue;
 mod engine;
 mod http;
+mod http2;
 mod join;
 mod limits;
 mod stream;

@@ -5,6 +5,7 @@
 mod attach;
 mod bad_input;
 mod http;
+mod http2;
 mod idle;
 mod languages;
 mod nginx;

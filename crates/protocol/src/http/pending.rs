@@ -7,9 +7,6 @@ use super::Place;
 use super::target::Target;
 use crate::dialogue::{Context, Told};
 
-/// Longer host names are cut (RFC 1035 §2.3.4 allows 255).
-const HOST_MAX: usize = 255;
-
 /// A request, and as much of its response as was seen.
 pub(super) struct Pending {
     pub(super) method: CompactString,
@@ -120,17 +117,6 @@ impl Pending {
         }
         attributes
     }
-}
-
-/// The host of a `Host` field, without its port and credentials.
-pub(super) fn host(field: Option<&[u8]>) -> CompactString {
-    let text = String::from_utf8_lossy(field.unwrap_or_default());
-    let text = text.rsplit('@').next().unwrap_or_default();
-    let name = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => text.split(':').next().unwrap_or_default(),
-    };
-    name.get(..name.floor_char_boundary(HOST_MAX)).unwrap_or_default().into()
 }
 
 fn bytes(end: Position, start: Position) -> u64 {

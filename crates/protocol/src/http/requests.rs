@@ -4,8 +4,8 @@ use alaz_model::{Outcome, Position, UnpairedReason};
 
 use super::chunks::Chunks;
 use super::head::{self, Head, Reading, Start};
-use super::pending::{Pending, host};
-use super::target::Target;
+use super::pending::Pending;
+use super::target::{Target, host};
 use super::{ChunkRead, Conversation, Place};
 use crate::dialogue::Context;
 use crate::stream::{Input, Step};
