@@ -77,6 +77,8 @@ mod engine;
 mod http;
 mod join;
 mod limits;
+mod pattern;
+mod redis;
 mod stream;
 #[cfg(test)]
 mod testing;
