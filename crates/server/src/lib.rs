@@ -7,7 +7,7 @@
 //! - [`Live`] is what both sides share; [`Store`] in it is the hour, [`Server`] the listener.
 //! - [`Map`] can also be made without any server, of a [`Store`] that something else fills.
 //!
-//! Memory is bounded: 64 MB of history ([`MOST_BYTES`]), 8192 exchanges for the edges and 4096 for
+//! Memory is bounded: 32 MB of history ([`MOST_BYTES`]), 8192 exchanges for the edges and 4096 for
 //! the list of recent ones (about a kilobyte each), and what the recorder's limits allow. Nothing
 //! of it is taken before it is needed.
 

@@ -153,12 +153,9 @@ impl Feed {
         }
     }
 
-    /// Shows what came since the last pass, and once a second the figures. `now` is the wall time;
-    /// `ledger` is asked when it is needed. Call it often: every few milliseconds.
+    /// Sends on what came since the last pass, and once a second shows the figures. `now` is the
+    /// wall time; `ledger` is asked when it is needed. Call it often: every few milliseconds.
     pub fn pass(&mut self, now: UnixNanos, ledger: impl FnOnce() -> Ledger) {
-        if !self.recent.is_empty() {
-            self.live.recent().add(self.recent.drain(..));
-        }
         if !self.batch.is_empty() {
             self.live.follow.send(std::mem::take(&mut self.batch));
         }
@@ -181,10 +178,13 @@ impl Feed {
                 live.store.write().unwrap_or_else(PoisonError::into_inner)
             }
         };
-        // The ledger first: whoever sees figures also sees them accounted for.
+        // In this order, whoever sees an exchange also sees it counted, and what is counted is in
+        // the ledger.
         lock(&live.capture).ledger = ledger();
         let (start, end) = (UnixNanos(start_ns), UnixNanos(end_ns));
         self.recorder.cut(end, |slice| store.apply(slice, start, end));
+        drop(store);
+        live.recent().add(self.recent.drain(..));
         self.period_ns = Some(end_ns);
         self.good.next_second();
         self.failed.next_second();
@@ -221,10 +221,16 @@ mod tests {
         feed.pass(at(100), reported(0));
         feed.exchange(&exchange(START_NS));
         feed.pass(at(999), reported(1));
-        assert_eq!((requests(&live), live.capture().ledger.exchanges.reported), (0, 0));
-        assert_eq!(live.recent().newest(&ExchangeFilter::default(), 10).len(), 1);
+        let recent = || live.recent().newest(&ExchangeFilter::default(), 10).len();
+        assert_eq!(
+            (requests(&live), live.capture().ledger.exchanges.reported, recent()),
+            (0, 0, 0)
+        );
         feed.pass(at(1001), reported(1));
-        assert_eq!((requests(&live), live.capture().ledger.exchanges.reported), (1, 1));
+        assert_eq!(
+            (requests(&live), live.capture().ledger.exchanges.reported, recent()),
+            (1, 1, 1)
+        );
         assert_eq!(live.store().since_ns(), Some(START_NS));
     }
 

@@ -61,8 +61,7 @@ impl EdgeDetail {
         let edge = store.edge(id)?;
         let mut stats = EdgeStats::default();
         for figures in store.steps(period).filter_map(|step| step.edge(id)) {
-            figures.add_to(&mut stats);
-            figures.add_routes_to(&mut stats);
+            figures.add_all_to(&mut stats);
         }
         Some(EdgeDetail {
             id: id.to_string(),
@@ -182,11 +181,11 @@ impl Series {
 /// As fine as figures are kept, but no finer than the eye needs.
 fn step_ns(store: &Store, period: Period) -> u64 {
     let length_ns = period.to_ns.min(store.until_ns()).saturating_sub(period.from_ns);
-    let finest = store.finest_step_ns(period);
+    let longest_ns = store.longest_step_ns(period);
     let fits = |step_ns: &u64| length_ns / step_ns <= POINTS;
     [SECOND_NS, 10 * SECOND_NS, 60 * SECOND_NS]
         .into_iter()
-        .filter(|step_ns| *step_ns >= finest)
+        .filter(|step_ns| *step_ns >= longest_ns)
         .find(fits)
         .unwrap_or(60 * SECOND_NS)
 }

@@ -55,7 +55,14 @@ impl Figures {
         }
     }
 
-    /// Adds everything but the routes.
+    /// Adds everything.
+    pub(crate) fn add_all_to(&self, stats: &mut EdgeStats) {
+        self.add_to(stats);
+        self.server_latency.add_to(&mut stats.server_latency);
+        self.add_routes_to(stats);
+    }
+
+    /// Adds what the map shows: everything but the routes and the server's view.
     pub(crate) fn add_to(&self, stats: &mut EdgeStats) {
         stats.requests += self.requests;
         stats.errors += self.errors;
@@ -63,11 +70,10 @@ impl Figures {
         stats.response_bytes += self.response_bytes;
         self.status.iter().for_each(|(status, count)| stats.status.add(status, *count));
         self.latency.add_to(&mut stats.latency);
-        self.server_latency.add_to(&mut stats.server_latency);
     }
 
-    /// Adds the routes, as many as there is room for.
-    pub(crate) fn add_routes_to(&self, stats: &mut EdgeStats) {
+    /// As many as there is room for.
+    fn add_routes_to(&self, stats: &mut EdgeStats) {
         stats.routes_overflow += self.routes_overflow;
         for figures in &self.routes {
             match stats.route(&figures.name, ROUTES) {
@@ -89,8 +95,7 @@ impl Figures {
     pub(crate) fn merge(&mut self, other: &Figures) {
         let mut both = EdgeStats::default();
         for part in [&*self, other] {
-            part.add_to(&mut both);
-            part.add_routes_to(&mut both);
+            part.add_all_to(&mut both);
         }
         *self = Figures::pack(&both);
     }

@@ -20,11 +20,12 @@ use crate::layout::{Layout, Place};
 pub(crate) use figures::Figures;
 pub(crate) use ids::{EdgeId, NodeId};
 pub(crate) use samples::Samples;
-use steps::{REMEMBERED_NS, Step, Steps, TIERS};
+use steps::{REMEMBERED_NS, Step, Steps};
 
-/// The most memory that history takes. An hour of 500 busy edges fits; of more, less than an hour
-/// is remembered.
-pub const MOST_BYTES: usize = 64 << 20;
+/// The most memory that history takes. An hour of 100 edges with five routes each fits, all of them
+/// busy all the time; of more, steps become longer before their time, and beyond about 250 such
+/// edges less than an hour is remembered.
+pub const MOST_BYTES: usize = 32 << 20;
 
 /// From `from_ns` up to but without `to_ns`, ns since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,10 +255,8 @@ impl Store {
         self.steps.within(period.from_ns, period.to_ns)
     }
 
-    /// The finest steps that the whole period is kept in, ns.
-    pub(crate) fn finest_step_ns(&self, period: Period) -> u64 {
-        let age_ns = self.until_ns.saturating_sub(period.from_ns);
-        let tier = TIERS.iter().find(|tier| age_ns <= tier.age_ns);
-        tier.or(TIERS.last()).map_or(1, |tier| tier.step_ns)
+    /// Length of the longest steps that the period is made of, ns.
+    pub(crate) fn longest_step_ns(&self, period: Period) -> u64 {
+        self.steps.longest_ns(period.from_ns, period.to_ns)
     }
 }

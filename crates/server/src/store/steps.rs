@@ -9,18 +9,21 @@ use super::ids::EdgeId;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Length of a step, and until what age there are steps of that length.
+/// Steps of one length.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tier {
-    pub(crate) step_ns: u64,
-    pub(crate) age_ns: u64,
+struct Tier {
+    step_ns: u64,
+    /// Until what age there are such steps.
+    age_ns: u64,
+    /// So many of the newest stay also when memory is short.
+    least: usize,
 }
 
 /// Finest first; the last one ends what is remembered.
-pub(crate) const TIERS: [Tier; 3] = [
-    Tier { step_ns: SECOND_NS, age_ns: 2 * 60 * SECOND_NS },
-    Tier { step_ns: 10 * SECOND_NS, age_ns: 17 * 60 * SECOND_NS },
-    Tier { step_ns: 60 * SECOND_NS, age_ns: REMEMBERED_NS },
+const TIERS: [Tier; 3] = [
+    Tier { step_ns: SECOND_NS, age_ns: 2 * 60 * SECOND_NS, least: 10 },
+    Tier { step_ns: 10 * SECOND_NS, age_ns: 17 * 60 * SECOND_NS, least: 6 },
+    Tier { step_ns: 60 * SECOND_NS, age_ns: REMEMBERED_NS, least: 0 },
 ];
 
 /// How long anything is remembered.
@@ -90,7 +93,8 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Keeps at most so many bytes; beyond, what is oldest goes before its time.
+    /// Keeps at most so many bytes. Beyond, steps are joined before their time, and if that is not
+    /// enough, the oldest are forgotten before theirs.
     pub(crate) fn new(most_bytes: usize) -> Steps {
         Steps { tiers: Default::default(), bytes: 0, most_bytes }
     }
@@ -104,17 +108,30 @@ impl Steps {
         for (tier, Tier { age_ns, .. }) in TIERS.iter().enumerate() {
             let oldest_ns = now_ns.saturating_sub(*age_ns);
             while let Some(step) = self.pop_before(tier, oldest_ns) {
-                if tier + 1 < TIERS.len() {
-                    self.insert(tier + 1, step);
-                }
+                self.insert(tier + 1, step);
             }
         }
         let mut dropped_until_ns = None;
         while self.bytes > self.most_bytes {
+            if self.join_early() {
+                continue;
+            }
             let Some((step, length_ns)) = self.pop_oldest() else { break };
             dropped_until_ns = Some(step.start_ns.saturating_add(length_ns));
         }
         dropped_until_ns
+    }
+
+    /// Makes the oldest of the finest steps part of a longer one.
+    fn join_early(&mut self) -> bool {
+        for (tier, Tier { least, .. }) in TIERS.iter().enumerate().take(TIERS.len() - 1) {
+            let spare = self.tiers.get(tier).is_some_and(|steps| steps.len() > *least);
+            if spare && let Some(step) = self.pop_before(tier, u64::MAX) {
+                self.insert(tier + 1, step);
+                return true;
+            }
+        }
+        false
     }
 
     /// Those that start in this period, in order of time within each tier.
@@ -126,11 +143,19 @@ impl Steps {
         })
     }
 
+    /// Length of the longest steps that the period is made of, ns.
+    pub(crate) fn longest_ns(&self, from_ns: u64, to_ns: u64) -> u64 {
+        let inside = |step: &Step| (from_ns..to_ns).contains(&step.start_ns);
+        let used = self.tiers.iter().zip(TIERS).rev().find(|(steps, _)| steps.iter().any(inside));
+        used.map_or(SECOND_NS, |(_, tier)| tier.step_ns)
+    }
+
     /// Bytes held now.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// Adds a step to its tier; behind the last one it is forgotten.
     fn insert(&mut self, tier: usize, mut step: Step) {
         let (Some(Tier { step_ns, .. }), Some(steps)) = (TIERS.get(tier), self.tiers.get_mut(tier))
         else {
