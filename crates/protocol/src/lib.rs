@@ -71,6 +71,7 @@
 
 #![forbid(unsafe_code)]
 
+mod amqp;
 mod connection;
 mod dialogue;
 mod engine;

@@ -243,7 +243,10 @@ impl Conversation {
         let Some(response) = &mut front.response else { return };
         response.heard_to = (end, last.moved_ns(response.started_ns));
         let answer = response.what;
-        front.report(Outcome::Complete, &self.session, context);
+        // Its last bytes were passed over unseen: when they came is not known.
+        let is_timed = last != Origin::default();
+        let outcome = if is_timed { Outcome::Complete } else { Outcome::Partial };
+        front.report(outcome, &self.session, context);
         self.apply(front.command.effect, answer, context);
     }
 
