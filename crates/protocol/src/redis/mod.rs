@@ -14,6 +14,7 @@
 //! before it goes on, until it was seen not to.
 
 mod commands;
+mod opening;
 mod parse;
 mod pending;
 mod replies;
@@ -41,9 +42,9 @@ fn claim(bytes: &[u8], cut: bool) -> Claim {
         Some(b'P' | b'p' | b'I' | b'i') => return claim_inline(bytes),
         _ => return Claim::No,
     }
-    let opening = parse::opening(bytes, cut);
+    let opening = opening::opening(bytes, cut);
     if let Reading::Whole(opening) = &opening
-        && parse::is_published(opening.word)
+        && opening::is_published(opening.word)
         && !opening.channel.is_empty()
     {
         return Claim::Yes(Side::Server);

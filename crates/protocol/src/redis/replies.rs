@@ -4,7 +4,8 @@ use alaz_model::{Outcome, Position, UnpairedReason};
 use compact_str::CompactString;
 
 use super::commands::{Effect, error_code, is_known};
-use super::parse::{self, Frames, Kind, Opening, Reading, Then};
+use super::opening::{self, Kind, Opening};
+use super::parse::{Frames, Reading, Then};
 use super::pending::{Answer, Pending, Push, Response};
 use super::{Conversation, Part, Place};
 use crate::dialogue::Context;
@@ -41,7 +42,7 @@ impl Conversation {
         if input.bytes.starts_with(b"\n") && front.is_some_and(replicates) {
             return Some(Step::read(1));
         }
-        let opening = match parse::opening(input.bytes, input.cut) {
+        let opening = match opening::opening(input.bytes, input.cut) {
             Reading::Whole(opening) => opening,
             Reading::More => return Some(Step::More),
             Reading::Invalid if !self.proven => return None,
@@ -78,7 +79,7 @@ impl Conversation {
     }
 
     fn place(&self, opening: &Opening<'_>, input: &Input<'_>) -> Opened {
-        let confirms = parse::is_confirmation(opening.word);
+        let confirms = opening::is_confirmation(opening.word);
         let effect = self.pending.front().map(|front| front.command.effect);
         let subscribes =
             matches!(effect, Some(Effect::Subscribe { .. } | Effect::Unsubscribe { .. }));
@@ -91,7 +92,7 @@ impl Conversation {
             Kind::Push | Kind::Array if confirms && (subscribes || effect.is_none()) => {}
             Kind::Push if confirms => return Opened::Is(Part::Aside),
             Kind::Push => return Opened::Is(Part::Push),
-            _ if is_resp2_array && may_be_push && parse::is_published(opening.word) => {
+            _ if is_resp2_array && may_be_push && opening::is_published(opening.word) => {
                 return Opened::Is(Part::Push);
             }
             _ if self.untold > 0 => return Opened::Is(Part::Untold),
@@ -183,9 +184,9 @@ impl Conversation {
         if !input.is_fresh() || !is_due && before > 0 {
             return Some(Step::Ignore);
         }
-        match parse::opening(input.bytes, input.cut) {
+        match opening::opening(input.bytes, input.cut) {
             Reading::Whole(opening)
-                if is_due || parse::is_published(opening.word) && !opening.channel.is_empty() =>
+                if is_due || opening::is_published(opening.word) && !opening.channel.is_empty() =>
             {
                 self.conclude_open_ended(context);
                 self.read_opening(input, context)

@@ -566,7 +566,8 @@ proptest! {
         wire.told();
         for view in &wire.views {
             let told = (line(view), view.message.response_bytes);
-            prop_assert!(truths.contains(&told), "{told:?}");
+            let is_true = truths.contains(&told) || told.0.ends_with("partial");
+            prop_assert!(is_true, "{told:?}");
         }
         // All but the one that was going on, and those that came before the server was heard.
         let by_client = match plan.role {
