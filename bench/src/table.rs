@@ -114,7 +114,9 @@ impl Scale {
     }
 
     fn show(&self, ns: f64) -> String {
-        format!("{:.*}", self.decimals, ns / self.unit_ns).replace('-', "−")
+        let digits = format!("{:.*}", self.decimals, (ns / self.unit_ns).abs());
+        let is_zero = digits.bytes().all(|digit| matches!(digit, b'0' | b'.'));
+        if ns < 0.0 && !is_zero { format!("−{digits}") } else { digits }
     }
 }
 
@@ -152,6 +154,7 @@ mod tests {
             (0.0, "0 ns"),
             (812.4, "812 ns"),
             (-35.0, "−35 ns"),
+            (-0.2, "0 ns"),
             (1234.0, "1.23 µs"),
             (45_600.0, "45.6 µs"),
             (456_000.0, "456 µs"),

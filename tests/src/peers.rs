@@ -22,9 +22,9 @@ const GO: &[&str] = &[];
 
 /// The servers.
 pub const SERVERS: [Kind; 4] = [
-    Kind { workload: "server.py", runtime: PYTHON, source: "server.py" },
+    Kind { workload: "peers/server.py", runtime: PYTHON, source: "server.py" },
     Kind { workload: "aiohttp_server.py", runtime: PYTHON, source: "aiohttp_server.py" },
-    Kind { workload: "server.js", runtime: NODE, source: "server.js" },
+    Kind { workload: "peers/server.js", runtime: NODE, source: "server.js" },
     Kind { workload: "greeter", runtime: GO, source: "server.go" },
 ];
 
