@@ -55,6 +55,11 @@ missing() {
             has_python_module grpc || echo python3-grpcio
             has nghttpd || echo nghttp2-server
             has h2load || echo nghttp2-client
+            has redis-server || echo redis-server
+            has redis-benchmark || echo redis-tools
+            has_python_module redis || echo python3-redis
+            [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+            has_python_module pika || echo python3-pika
             has node || echo nodejs
             has go || echo golang-go
             ;;

@@ -136,4 +136,5 @@ pub(crate) struct Entry {
 }
 
 /// Every protocol, in the order in which they are asked.
-pub(crate) const PROTOCOLS: &[Entry] = &[crate::http2::ENTRY, crate::http::ENTRY];
+pub(crate) const PROTOCOLS: &[Entry] =
+    &[crate::http2::ENTRY, crate::http::ENTRY, crate::amqp::ENTRY, crate::redis::ENTRY];

@@ -71,6 +71,7 @@
 
 #![forbid(unsafe_code)]
 
+mod amqp;
 mod connection;
 mod dialogue;
 mod engine;
@@ -78,6 +79,8 @@ mod http;
 mod http2;
 mod join;
 mod limits;
+mod pattern;
+mod redis;
 mod stream;
 #[cfg(test)]
 mod testing;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
 
+mod amqp;
 mod attach;
 mod bad_input;
 mod http;
@@ -12,4 +13,5 @@ mod nginx;
 mod opaque;
 mod recording;
 mod redaction;
+mod redis;
 mod server;

@@ -37,8 +37,10 @@ pub(super) struct Response {
     pub(super) heard_to: (Position, u64),
     /// Its end cannot be told from its bytes, only from what comes after it.
     pub(super) is_open_ended: bool,
-    /// All of it was seen.
+    /// Its end is known.
     pub(super) is_whole: bool,
+    /// Its last byte was seen, and so when it came.
+    pub(super) is_timed: bool,
 }
 
 impl Pending {
@@ -58,7 +60,8 @@ impl Pending {
     ) -> Option<Outcome> {
         let is_orderly = reason == CloseReason::Finished;
         match &self.response {
-            Some(response) if response.is_whole => Some(Outcome::Complete),
+            Some(response) if response.is_whole && response.is_timed => Some(Outcome::Complete),
+            Some(response) if response.is_whole => Some(Outcome::Partial),
             Some(response) => {
                 let may_end_here = response.is_open_ended || responses == Place::UntilClose;
                 Some(if may_end_here && is_orderly { Outcome::Complete } else { Outcome::Reset })
@@ -80,7 +83,7 @@ impl Pending {
         let failed = response.is_some_and(|response| response.status >= 500);
         // Where its end is not known, its size is not either.
         let response_bytes = response
-            .filter(|_| outcome != Outcome::Partial)
+            .filter(|response| outcome != Outcome::Partial || response.is_whole)
             .map_or(0, |response| bytes(response.heard_to.0, response.position));
         context.tell(Told {
             request_position: self.position,

@@ -172,6 +172,15 @@ fn holes_in_bodies_do_no_harm() {
 }
 
 #[test]
+fn a_body_whose_end_was_not_seen_has_no_latency() {
+    let mut wire = client();
+    wire.client(get("/a")).server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
+    wire.unseen(false, "56789").client(get("/b")).server(OK).pause(100_000_000);
+    assert_eq!(wire.told(), ["GET /a 200 partial", "GET /b 200 complete"]);
+    assert_eq!(wire.views[0].message.response_bytes, 39 + 10);
+}
+
+#[test]
 fn heads_longer_than_what_is_copied_are_reported() {
     let long = "c".repeat(9_000);
     let mut wire = client();

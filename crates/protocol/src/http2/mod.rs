@@ -162,6 +162,8 @@ impl Conversation {
         let before_ns = self.half(side).before_ns;
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.way(side).is_done = true;
+        // Content whose end was passed over unseen came at a time that nobody knows.
+        stream.way(side).has_gap |= side == Side::Server && !last.is_known();
         if side == Side::Server {
             let begun_ns = stream.answer.as_ref().map_or(0, |answer| answer.started_ns);
             stream.ended_ns = last.moved_ns(before_ns.max(begun_ns));
