@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) seen_to: Position,
     /// It came when every earlier request must have been answered.
     pub(super) is_turn: bool,
+    /// Its head was cut, and the rest may hide requests sent together with it.
+    pub(super) may_hide_others: bool,
     /// It was reported as never answered.
     pub(super) reported: bool,
     /// Bytes that nobody could read came after it: they may have been its response.
@@ -62,14 +64,21 @@ impl Pending {
         match &self.response {
             Some(response) if response.is_whole && response.is_timed => Some(Outcome::Complete),
             Some(response) if response.is_whole => Some(Outcome::Partial),
-            Some(response) => {
-                let may_end_here = response.is_open_ended || responses == Place::UntilClose;
+            Some(response) if response.is_open_ended && is_orderly => Some(self.outcome_at_turn()),
+            Some(_) => {
+                let may_end_here = responses == Place::UntilClose;
                 Some(if may_end_here && is_orderly { Outcome::Complete } else { Outcome::Reset })
             }
             None if self.maybe_answered => None,
             None if reason == CloseReason::Reset => Some(Outcome::Reset),
             None => Some(Outcome::NoResponse),
         }
+    }
+
+    /// What the beginning of the next turn makes of it, when its end did not show: where unseen
+    /// requests may have been answered as well, it is not the end of this response.
+    pub(super) fn outcome_at_turn(&self) -> Outcome {
+        if self.may_hide_others { Outcome::Partial } else { Outcome::Complete }
     }
 
     /// Hands on what is known. Only a whole exchange has a latency.

@@ -229,7 +229,7 @@ impl Conversation {
         if self.pending.front().is_some_and(|front| front.response.is_some())
             && let Some(front) = self.pending.pop_front()
         {
-            front.report(Outcome::Complete, context);
+            front.report(front.outcome_at_turn(), context);
         }
     }
 
