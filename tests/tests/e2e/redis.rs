@@ -107,6 +107,11 @@ r.hset("big", mapping={f"canary7f3a-{number}": number for number in range(1000)}
 assert len(r.hgetall("big")) == 1000
 listener = redis.Redis(port=int(sys.argv[1])).pubsub()
 listener.subscribe("news:1", "chat")
+# Published before the subscription is confirmed, it would reach nobody.
+confirmed = 0
+while confirmed < 2:
+    message = listener.get_message(timeout=5)
+    confirmed += message is not None and message["type"] == "subscribe"
 for number in range(20):
     r.publish("chat", "canary7f3a")
 messages = 0
