@@ -77,6 +77,7 @@ mod engine;
 mod http;
 mod join;
 mod limits;
+mod sql;
 mod stream;
 #[cfg(test)]
 mod testing;
