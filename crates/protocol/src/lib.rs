@@ -77,6 +77,8 @@ mod engine;
 mod http;
 mod join;
 mod limits;
+mod postgresql;
+mod remembered;
 mod sql;
 mod stream;
 #[cfg(test)]

