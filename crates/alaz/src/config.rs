@@ -112,6 +112,8 @@ impl Config {
     }
 }
 
+type Parse<T> = fn(&str) -> Option<T>;
+
 struct Layers<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,
     path: Option<PathBuf>,
@@ -121,7 +123,7 @@ impl Layers<'_> {
     fn pick<T>(
         &self,
         (flag, given): (&'static str, Option<T>),
-        (name, parse, expected): (&'static str, fn(&str) -> Option<T>, &'static str),
+        (name, parse, expected): (&'static str, Parse<T>, &'static str),
         in_file: Option<T>,
         default: impl FnOnce() -> T,
     ) -> Result<Setting<T>, ConfigError> {

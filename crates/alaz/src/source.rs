@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{Capture, Frame, KernelCounters, RecordingReader, decode};
 use alaz_identity::Processes;
-use alaz_model::{Clock, Exchange, Ledger};
+use alaz_model::{Clock, Exchange, Ledger, UnixNanos};
 use anyhow::Context;
 
 use crate::pipeline::Pipeline;
@@ -120,15 +120,19 @@ pub(crate) fn live_pipeline() -> Pipeline {
 /// Nanoseconds on the clock that the kernel side stamps with.
 pub(crate) fn monotonic_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000
-        + u64::try_from(now.tv_nsec).unwrap_or(0)
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+/// The wall clock.
+pub(crate) fn unix_now() -> UnixNanos {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixNanos(u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Both clocks, read one after the other.
 pub(crate) fn clock_now() -> Clock {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let unix_ns = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
-    Clock::from_readings(monotonic_ns(), unix_ns)
+    let unix = unix_now();
+    Clock::from_readings(monotonic_ns(), unix.0)
 }
 
 /// Set when the user wants to stop (SIGINT, SIGTERM).

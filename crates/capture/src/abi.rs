@@ -3,6 +3,8 @@
 //! The structures mirror the header; a test compares every size and offset with the type
 //! information that clang wrote into the compiled object.
 
+mod encode;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use alaz_model::{
@@ -10,6 +12,8 @@ use alaz_model::{
     ProcessExit, Role, Segment, Source,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+pub use encode::encode;
 
 /// Version of the layouts; recordings carry it.
 pub(crate) const ABI_VERSION: u32 = 2;

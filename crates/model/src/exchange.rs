@@ -79,7 +79,7 @@ pub enum Outcome {
     OneWay,
     /// The connection ended, or went silent past the limit, without a response.
     NoResponse,
-    /// The connection was reset before the response was whole.
+    /// The connection was reset, or ended before the response was whole.
     Reset,
     /// No request was possible: the connection was refused.
     Refused,
