@@ -136,4 +136,5 @@ pub(crate) struct Entry {
 }
 
 /// Every protocol, in the order in which they are asked.
-pub(crate) const PROTOCOLS: &[Entry] = &[crate::http::ENTRY, crate::postgresql::ENTRY];
+pub(crate) const PROTOCOLS: &[Entry] =
+    &[crate::http::ENTRY, crate::postgresql::ENTRY, crate::mysql::ENTRY];

@@ -77,6 +77,7 @@ mod engine;
 mod http;
 mod join;
 mod limits;
+mod mysql;
 mod postgresql;
 mod remembered;
 mod sql;
