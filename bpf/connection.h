@@ -42,6 +42,22 @@ static __always_inline __u64 bytes_consumed(struct tcp_sock *tcp, __u32 sequence
 	return READ(tcp, bytes_received) - (__u32)(READ(tcp, rcv_nxt) - sequence);
 }
 
+/* Whether the peer's FIN has been read: it is the last to take a sequence number. */
+static __always_inline bool has_read_all(struct sock *sk, struct tcp_sock *tcp, __u32 read)
+{
+	return READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE) && read == READ(tcp, rcv_nxt);
+}
+
+/* Whether bytes wait to be read; a FIN alone does not count. */
+static __always_inline bool has_unread(struct sock *raw)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, raw);
+	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, raw);
+	__u32 waiting = READ(tcp, rcv_nxt) - READ(tcp, copied_seq);
+
+	return waiting > (READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE) ? 1 : 0);
+}
+
 static __always_inline void read_addresses(struct sock *sk, struct open_record *record)
 {
 	record->family = READ(sk, __sk_common.skc_family);

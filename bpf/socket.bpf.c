@@ -60,10 +60,15 @@ struct progress {
 	__u64 receive_position;
 };
 
-static __always_inline void read_progress(struct tcp_sock *tcp, struct progress *progress)
+static __always_inline void read_progress(struct sock *sk, struct tcp_sock *tcp,
+					  struct progress *progress)
 {
 	__u32 written = READ(tcp, write_seq);
 	__u32 read = READ(tcp, copied_seq);
+
+	/* The peer's FIN takes a number too, and is no byte. */
+	if (has_read_all(sk, tcp, read))
+		read--;
 
 	progress->sent = bytes_sent(tcp, written);
 	progress->consumed = bytes_consumed(tcp, read);
@@ -127,7 +132,7 @@ static __always_inline void record_segment(struct call *call, __u32 length)
 
 	tcp = KERNEL_POINTER(struct tcp_sock, sk);
 	record = &scratch->record;
-	read_progress(tcp, &progress);
+	read_progress(sk, tcp, &progress);
 
 	record->kind = RECORD_SEGMENT;
 	record->length = length;
@@ -195,11 +200,20 @@ int BPF_PROG(on_state, struct sock *sk, int before, int after)
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	if (after == TCP_CLOSE) {
-		conclude(sk);
+		/* What arrived before the end can still be read: then it ends with the socket. */
+		if (!has_unread(sk))
+			conclude(sk);
 		return 0;
 	}
-	read_progress(KERNEL_POINTER(struct tcp_sock, sk), &progress);
+	read_progress(sk, KERNEL_POINTER(struct tcp_sock, sk), &progress);
 	introduce(sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
 		  progress.send_position, progress.receive_position);
+	return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(on_destroy, struct sock *sk)
+{
+	conclude(sk);
 	return 0;
 }

@@ -73,8 +73,7 @@ impl Watch {
     #[must_use]
     pub fn start() -> Watch {
         let beacon = Beacon::start();
-        let mut program =
-            Program::start(&mut command(&["watch", "--capture", "--output", "json"]));
+        let mut program = Program::start(&mut command(&["watch", "--capture", "--output", "json"]));
         let mark = beacon.target();
         wait_until("alaz watch reports traffic", || {
             program.assert_running();

@@ -162,7 +162,9 @@ fn default_data_dir(surroundings: &Surroundings<'_>) -> PathBuf {
     let state = (surroundings.variable)("XDG_STATE_HOME")
         .filter(|path| path.starts_with('/'))
         .map(PathBuf::from)
-        .or_else(|| (surroundings.variable)("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .or_else(|| {
+            (surroundings.variable)("HOME").map(|home| PathBuf::from(home).join(".local/state"))
+        })
         .unwrap_or_else(|| PathBuf::from("/tmp"));
     state.join("alaz")
 }
@@ -215,7 +217,8 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_named() {
-        let unknown = resolve(&RunArgs::default(), Some("listen: 127.0.0.1:1\nlisen: 2\n"), &[], true);
+        let unknown =
+            resolve(&RunArgs::default(), Some("listen: 127.0.0.1:1\nlisen: 2\n"), &[], true);
         let message = unknown.unwrap_err();
         assert!(message.contains("lisen") && message.contains("alaz.yaml"), "{message}");
         let message =

@@ -1,8 +1,8 @@
 //! What the capture writes and the pages read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alaz_flow::{Limits, Recorder};
 use alaz_model::{Exchange, Ledger, UnixNanos};
@@ -15,6 +15,10 @@ use crate::store::Store;
 const SECOND_NS: u64 = 1_000_000_000;
 /// How long figures may wait for readers of the store before the capture waits for them instead.
 const PATIENCE_NS: u64 = 5 * SECOND_NS;
+/// The least time between figures when readers want them before the second is over.
+const EARLY_NS: u64 = 100_000_000;
+/// How long a reader waits for them: a few passes more than that.
+const FRESH_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Everything that the server shows. The capture fills it through a [`Feed`].
 #[derive(Debug)]
@@ -27,6 +31,10 @@ pub struct Live {
     /// Connections that were turned away: there were too many.
     pub(crate) connections_refused: AtomicU64,
     ending: watch::Sender<bool>,
+    /// Somebody waits for figures up to now.
+    wanted: AtomicBool,
+    /// Changes whenever figures were shown.
+    shown: watch::Sender<()>,
     store: RwLock<Store>,
     recent: Mutex<Recent>,
     capture: Mutex<CaptureState>,
@@ -50,6 +58,8 @@ impl Live {
             started: Instant::now(),
             follow: Follow::default(),
             ending: watch::Sender::new(false),
+            wanted: AtomicBool::new(false),
+            shown: watch::Sender::new(()),
             follow_lost: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             store: RwLock::default(),
@@ -86,6 +96,18 @@ impl Live {
         lock(&self.capture).clone()
     }
 
+    /// Waits until everything up to now is counted, as far as the capture runs and keeps up.
+    pub(crate) async fn refresh(&self) {
+        if self.capture().not_ready.is_some() {
+            return;
+        }
+        // Subscribed before asking, so that no answer is missed.
+        let mut shown = self.shown.subscribe();
+        self.wanted.store(true, Ordering::Relaxed);
+        // In time or not: what is there is shown, and covers what it says it covers.
+        let _ = tokio::time::timeout(FRESH_TIMEOUT, shown.changed()).await;
+    }
+
     /// Waits until the server ends, after which endless answers end too.
     pub(crate) async fn ended(&self) {
         let mut ending = self.ending.subscribe();
@@ -112,8 +134,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Feed {
     live: Arc<Live>,
     recorder: Recorder,
-    /// Start of the present period, a whole second.
-    period_ns: Option<u64>,
+    /// Start of the present second; `None` before the first pass.
+    second_ns: Option<u64>,
+    /// Up to when figures were shown.
+    shown_ns: u64,
     good: Choice,
     failed: Choice,
     recent: Vec<Arc<Exchange>>,
@@ -128,7 +152,8 @@ impl Feed {
         Feed {
             live,
             recorder: Recorder::new(limits),
-            period_ns: None,
+            second_ns: None,
+            shown_ns: 0,
             good: Choice::default(),
             failed: Choice::default(),
             recent: Vec::new(),
@@ -153,31 +178,44 @@ impl Feed {
         }
     }
 
-    /// Sends on what came since the last pass, and once a second shows the figures. `now` is the
-    /// wall time; `ledger` is asked when it is needed. Call it often: every few milliseconds.
+    /// Sends on what came since the last pass, and shows the figures once a second, or earlier
+    /// when a reader waits for them. `now` is the wall time; `ledger` is asked when it is needed.
+    /// Call it often: every few milliseconds.
     pub fn pass(&mut self, now: UnixNanos, ledger: impl FnOnce() -> Ledger) {
         if !self.batch.is_empty() {
             self.live.follow.send(std::mem::take(&mut self.batch));
         }
         self.followed = self.live.follow.has_readers();
         let second_ns = now.0 - now.0 % SECOND_NS;
-        let period_ns = *self.period_ns.get_or_insert(second_ns);
-        if second_ns != period_ns {
-            self.cut(period_ns, second_ns, ledger);
+        let start_ns = *self.second_ns.get_or_insert(second_ns);
+        if second_ns != start_ns {
+            if self.show(start_ns, second_ns, ledger) {
+                self.second_ns = Some(second_ns);
+                self.good.next_second();
+                self.failed.next_second();
+            }
+        } else if self.live.wanted.load(Ordering::Relaxed)
+            && now.0.saturating_sub(self.shown_ns) >= EARLY_NS
+        {
+            self.show(start_ns, now.0, ledger);
         }
     }
 
-    fn cut(&mut self, start_ns: u64, end_ns: u64, ledger: impl FnOnce() -> Ledger) {
+    /// Moves the figures to the store, as those of the second that starts at `start_ns`.
+    fn show(&mut self, start_ns: u64, end_ns: u64, ledger: impl FnOnce() -> Ledger) -> bool {
         let live = Arc::clone(&self.live);
         let mut store = match live.store.try_write() {
             Ok(store) => store,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // Somebody reads: at the next pass, then.
-            Err(TryLockError::WouldBlock) if end_ns.abs_diff(start_ns) < PATIENCE_NS => return,
+            Err(TryLockError::WouldBlock) if end_ns.abs_diff(start_ns) < PATIENCE_NS => {
+                return false;
+            }
             Err(TryLockError::WouldBlock) => {
                 live.store.write().unwrap_or_else(PoisonError::into_inner)
             }
         };
+        live.wanted.store(false, Ordering::Relaxed);
         // In this order, whoever sees an exchange also sees it counted, and what is counted is in
         // the ledger.
         lock(&live.capture).ledger = ledger();
@@ -185,9 +223,9 @@ impl Feed {
         self.recorder.cut(end, |slice| store.apply(slice, start, end));
         drop(store);
         live.recent().add(self.recent.drain(..));
-        self.period_ns = Some(end_ns);
-        self.good.next_second();
-        self.failed.next_second();
+        self.shown_ns = end_ns;
+        live.shown.send_replace(());
+        true
     }
 }
 
@@ -232,6 +270,37 @@ mod tests {
             (1, 1, 1)
         );
         assert_eq!(live.store().since_ns(), Some(START_NS));
+    }
+
+    #[tokio::test]
+    async fn who_asks_gets_what_came_before() {
+        let live = Live::new("here".to_owned());
+        let mut feed = Feed::new(Arc::clone(&live), Limits::default());
+        feed.pass(UnixNanos(START_NS), reported(0));
+        feed.exchange(&exchange(START_NS));
+        // Nobody would ever answer; so nobody waits.
+        live.refresh().await;
+        live.set_ready(0);
+        let asking = tokio::spawn({
+            let live = Arc::clone(&live);
+            async move {
+                live.refresh().await;
+                requests(&live)
+            }
+        });
+        let mut now_ns = START_NS;
+        while !asking.is_finished() {
+            tokio::task::yield_now().await;
+            now_ns = (now_ns + EARLY_NS / 3).min(START_NS + SECOND_NS - 1);
+            feed.pass(UnixNanos(now_ns), reported(1));
+        }
+        assert_eq!(asking.await.unwrap(), 1);
+        // The rest of the second counts to the same second.
+        feed.exchange(&exchange(START_NS));
+        feed.pass(UnixNanos(START_NS + SECOND_NS), reported(2));
+        assert_eq!(requests(&live), 2);
+        let second = Period { from_ns: START_NS, to_ns: START_NS + 1 };
+        assert_eq!(live.store().steps(second).count(), 1);
     }
 
     #[test]

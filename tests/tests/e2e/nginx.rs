@@ -64,7 +64,11 @@ fn nothing_is_lost_at_ten_thousand_requests_a_second() {
     let watch = Watch::start();
 
     let sent = load::at_rate(nginx.address, "/empty", 10_000, seconds());
-    say(&format!("{:.0} requests/s for {:.1} s", sent.answered as f64 / sent.seconds, sent.seconds));
+    say(&format!(
+        "{:.0} requests/s for {:.1} s",
+        sent.answered as f64 / sent.seconds,
+        sent.seconds
+    ));
 
     let seen = watch.finish();
     let log = nginx.stop();

@@ -30,6 +30,9 @@ impl Remote {
             return Ok(None);
         }
         let remote = match &from.server {
+            Some(url) if url.starts_with("https:") => {
+                bail!("--server {url}: only http:// can be read");
+            }
             Some(url) => {
                 let remote = Remote::at(url);
                 remote.get("/healthz").with_context(|| format!("check --server {url}"))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use alaz_model::{Close, CloseReason, Connection, ConnectionKey, Direction, Event, Role};
+use alaz_model::{Close, CloseReason, Connection, ConnectionKey, Direction, Event, Position, Role};
 
 use super::order::{Data, Order, Output, PLAUSIBLE};
 use super::side::DISORDER_NS;
@@ -184,6 +184,13 @@ impl Entry {
             true => (packet.destination, packet.source),
             false => (packet.source, packet.destination),
         };
+        // The number after its SYN's is a side's first byte.
+        let first = |sequence: u32| Some(Position(u64::from(sequence)));
+        let (send, receive) = match (tcp.syn, tcp.acknowledges) {
+            (true, None) => (first(tcp.sequence.wrapping_add(1)), None),
+            (true, Some(next)) => (first(next), first(tcp.sequence.wrapping_add(1))),
+            (false, _) => (None, None),
+        };
         let mut order = Order::new(key);
         let time_ns = order.stamp(packet.time_ns, out.now_ns);
         (out.sink)(PcapItem::Event(Event::Open(Connection {
@@ -192,6 +199,8 @@ impl Entry {
             remote,
             network_namespace: 0,
             role: if tcp.syn { Role::Client } else { Role::Unknown },
+            send,
+            receive,
             time_ns,
             mid_stream: !tcp.syn,
         })));

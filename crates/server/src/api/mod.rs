@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use alaz_model::{Ledger, UnixNanos};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
@@ -35,24 +36,30 @@ type Shared = State<Arc<Live>>;
 
 /// Everything that can be asked for, and the guard before it.
 pub(crate) fn router(live: Arc<Live>, hosts: Hosts) -> Router {
-    let api = Router::new()
-        .route("/map", get(map))
-        .route("/edges/{id}", get(edge))
-        .route("/edges/{id}/series", get(series))
-        .route("/nodes/{id}", get(node))
-        .route("/exchanges", get(exchanges::exchanges))
-        .route("/ledger", get(ledger))
-        .route("/status", get(status))
-        .route("/openapi.json", get(openapi));
-    Router::new()
-        .nest("/api/v1", api)
+    let figures = Router::new()
+        .route("/api/v1/map", get(map))
+        .route("/api/v1/edges/{id}", get(edge))
+        .route("/api/v1/edges/{id}/series", get(series))
+        .route("/api/v1/nodes/{id}", get(node))
+        .route("/api/v1/exchanges", get(exchanges::exchanges))
+        .route("/api/v1/ledger", get(ledger))
+        .route("/metrics", get(metrics::metrics))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&live), refresh));
+    figures
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/openapi.json", get(openapi))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics::metrics))
         .fallback(ui::file)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(Arc::new(hosts), guard::check))
         .with_state(live)
+}
+
+/// What was seen before the request is in its answer.
+async fn refresh(State(live): Shared, request: Request, next: Next) -> Response {
+    live.refresh().await;
+    next.run(request).await
 }
 
 /// An answer that is no answer: `{"error":"what is wrong and what to do"}`.
