@@ -11,16 +11,21 @@ use crate::dialogue::Context;
 use crate::stream::{Input, Step};
 
 impl Conversation {
-    pub(super) fn lose_responses(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
+    /// Whether the end of what is open will be found all the same.
+    pub(super) fn can_miss_responses(&self) -> bool {
         let is_alone = self.queue.len() == 1 && !self.pipelines && !self.sends_file;
-        if is_alone && self.adrift.is_none() && (self.is_framed || self.missing.is_some()) {
-            if self.missing != Some(UnpairedReason::Gap) {
-                self.missing = Some(reason);
-            }
-            (self.is_framed, self.tail_is_due, self.ends_here) = (false, true, false);
-        } else {
+        is_alone && self.adrift.is_none() && (self.is_framed || self.missing.is_some())
+    }
+
+    pub(super) fn lose_responses(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
+        if !self.can_miss_responses() {
             self.lose_course(reason, context);
+            return;
         }
+        if self.missing != Some(UnpairedReason::Gap) {
+            self.missing = Some(reason);
+        }
+        (self.is_framed, self.tail_is_due, self.ends_here) = (false, true, false);
     }
 
     /// Looks at how a segment ends, of the reply of which something is missing.

@@ -151,6 +151,10 @@ impl Dialogue for Conversation {
         }
     }
 
+    fn can_miss(&self, side: Side) -> bool {
+        side == Side::Server && self.can_miss_responses()
+    }
+
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {
         let limits = context.limits;
         self.conclude_before(watermark_ns.saturating_sub(limits.lateness_ns), context);

@@ -411,6 +411,7 @@ fn large_results_need_not_be_seen() {
             ]
         );
         assert_eq!(wire.views[1].message.response_bytes, large.len() as u64);
+        assert_eq!(wire.engine.ledger().socket.bytes.lost_total(), 0, "they were not needed");
     }
 }
 

@@ -37,32 +37,38 @@ impl Conversation {
         cycles + usize::from(is_open)
     }
 
-    /// Some of what the server said is missing.
-    pub(super) fn lose_responses(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
-        let is_alone = self.open_cycles(u64::MAX) == 1;
-        let is_on_course = !matches!(self.course, Course::Adrift(_));
-        if is_alone
-            && is_on_course
-            && !self.copies_unseen
-            && (self.is_framed || self.missing.is_some())
-        {
-            self.is_framed = false;
-            if self.missing != Some(UnpairedReason::Gap) {
-                self.missing = Some(reason);
-            }
-            self.tail_is_due = true;
-            // It was not the end.
-            self.ready = None;
-        } else {
-            self.lose_course(reason, context);
-        }
+    /// Whether the end of what is open will be found all the same.
+    pub(super) fn can_miss_responses(&self) -> bool {
+        let is_on_course = !matches!(self.course, Course::Adrift(_)) && !self.copies_unseen;
+        let is_placed = self.is_framed || self.missing.is_some();
+        is_on_course && is_placed && self.open_cycles(u64::MAX) == 1
     }
 
-    /// Some of what the client said is missing. What it says while it copies is not needed.
+    /// What the client says while it copies is not needed.
+    pub(super) fn can_miss_requests(&self) -> bool {
+        self.copies_in && self.missing.is_none() && self.open_cycles(u64::MAX) <= 1
+    }
+
+    /// Some of what the server said is missing.
+    pub(super) fn lose_responses(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
+        if !self.can_miss_responses() {
+            self.lose_course(reason, context);
+            return;
+        }
+        self.is_framed = false;
+        if self.missing != Some(UnpairedReason::Gap) {
+            self.missing = Some(reason);
+        }
+        self.tail_is_due = true;
+        // It was not the end.
+        self.ready = None;
+    }
+
+    /// Some of what the client said is missing.
     pub(super) fn lose_requests(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
         self.requests = Place::Adrift;
         self.cycle_ended = true;
-        if self.copies_in && self.missing.is_none() && self.open_cycles(u64::MAX) <= 1 {
+        if self.can_miss_requests() {
             self.copies_unseen = true;
         } else {
             self.forget_names();

@@ -212,6 +212,13 @@ impl Dialogue for Conversation {
         }
     }
 
+    fn can_miss(&self, side: Side) -> bool {
+        match side {
+            Side::Client => self.can_miss_requests(),
+            Side::Server => self.can_miss_responses(),
+        }
+    }
+
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {
         let lateness_ns = context.limits.lateness_ns;
         self.conclude_before(watermark_ns.saturating_sub(lateness_ns), context);
