@@ -5,8 +5,8 @@
 
 use alaz_model::{Outcome, UnpairedReason};
 
-use super::Conversation;
 use super::parse::{self, Ended};
+use super::{Conversation, Place};
 use crate::dialogue::Context;
 use crate::stream::{Input, Step};
 
@@ -15,6 +15,20 @@ impl Conversation {
     pub(super) fn can_miss_responses(&self) -> bool {
         let is_alone = self.queue.len() == 1 && !self.pipelines && !self.sends_file;
         is_alone && self.adrift.is_none() && (self.is_framed || self.missing.is_some())
+    }
+
+    /// The client waits for the answer to a file, and its contents are not needed.
+    pub(super) fn can_miss_requests(&self) -> bool {
+        self.sends_file && self.queue.len() == 1
+    }
+
+    pub(super) fn lose_requests(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {
+        self.requests = Place::Adrift;
+        if self.can_miss_requests() {
+            self.file_unseen = true;
+        } else {
+            self.lose_course(reason, context);
+        }
     }
 
     pub(super) fn lose_responses(&mut self, reason: UnpairedReason, context: &mut Context<'_>) {

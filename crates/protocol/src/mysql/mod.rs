@@ -71,6 +71,8 @@ struct Conversation {
     ends_here: bool,
     /// The client sends the file that the server has asked for.
     sends_file: bool,
+    /// Some of that file was not seen, perhaps also its end.
+    file_unseen: bool,
     statements: Remembered<u32, Arc<Statement>>,
     last_prepared: Option<u32>,
     dialect: Dialect,
@@ -95,6 +97,7 @@ impl Conversation {
             tail_is_due: false,
             ends_here: false,
             sends_file: false,
+            file_unseen: false,
             statements: Remembered::default(),
             last_prepared: None,
             dialect: Dialect::MYSQL,
@@ -112,7 +115,7 @@ impl Conversation {
         self.queue.clear();
         (self.is_framed, self.is_continued) = (false, false);
         (self.missing, self.ends_here) = (None, false);
-        self.sends_file = false;
+        (self.sends_file, self.file_unseen) = (false, false);
     }
 }
 
@@ -143,16 +146,16 @@ impl Dialogue for Conversation {
             return;
         }
         match side {
-            Side::Client => {
-                self.requests = Place::Adrift;
-                self.lose_course(reason, context);
-            }
+            Side::Client => self.lose_requests(reason, context),
             Side::Server => self.lose_responses(reason, context),
         }
     }
 
     fn can_miss(&self, side: Side) -> bool {
-        side == Side::Server && self.can_miss_responses()
+        match side {
+            Side::Client => self.can_miss_requests(),
+            Side::Server => self.can_miss_responses(),
+        }
     }
 
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {

@@ -242,6 +242,7 @@ impl Conversation {
             self.tell(0, outcome, Some(end), context);
         }
         let Some(front) = self.queue.pop_front() else { return };
+        (self.sends_file, self.file_unseen) = (false, false);
         if !has_failed {
             self.follow(front.subject);
         }

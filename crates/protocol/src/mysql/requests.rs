@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use super::pair::{Asked, Begin, Stage, Subject, shown};
 use super::parse::{self, FULL, HEADER, Login, Packet, capability, command};
 use super::{Conversation, Place};
-use crate::dialogue::{Claim, Context};
+use crate::dialogue::{Claim, Context, Side};
 use crate::sql::{self, TEXT_ENOUGH};
 use crate::stream::{Input, Step};
 
@@ -19,15 +19,10 @@ impl Conversation {
         context: &mut Context<'_>,
     ) -> Option<Step> {
         self.go_on(input.origin(0).started_ns, context);
-        if self.requests == Place::Adrift {
-            if !input.is_fresh() {
-                return Some(Step::Ignore);
-            }
-            match parse::claim(input.bytes, input.cut) {
-                Claim::Yes(crate::dialogue::Side::Client) => self.requests = Place::Packet,
-                Claim::Maybe => return Some(Step::More),
-                Claim::Yes(_) | Claim::No => return Some(Step::Ignore),
-            }
+        if self.requests == Place::Adrift
+            && let Some(step) = self.find_command(input)
+        {
+            return Some(step);
         }
         // What is meant depends on what the server has said before.
         if self.requests == Place::Login && self.session.capabilities.is_none() && !input.forced {
@@ -73,6 +68,28 @@ impl Conversation {
         }
         let bytes = HEADER + packet.body.len();
         Some(Step::Read { bytes, then_pass: (packet.length - packet.body.len()) as u64 })
+    }
+
+    /// While adrift: `None` where a command begins.
+    fn find_command(&mut self, input: &Input<'_>) -> Option<Step> {
+        if !input.is_fresh() || self.file_unseen {
+            return Some(Step::Ignore);
+        }
+        // After a file the client is known to have waited: any command will do.
+        let is_command = self.adrift.is_none()
+            && parse::packet(input.bytes).is_some_and(|packet| {
+                let is_alone = input.bytes.len() == HEADER + packet.length;
+                let is_known = packet.body.first().is_some_and(|c| command::name(*c).is_some());
+                packet.sequence == 0 && is_known && is_alone
+            });
+        match parse::claim(input.bytes, input.cut) {
+            _ if is_command => {}
+            Claim::Yes(Side::Client) => {}
+            Claim::Maybe => return Some(Step::More),
+            Claim::Yes(_) | Claim::No => return Some(Step::Ignore),
+        }
+        self.requests = Place::Packet;
+        None
     }
 
     /// `Some(None)` when it was read, `None` when the rest of the connection is TLS or no MySQL.

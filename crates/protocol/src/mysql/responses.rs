@@ -127,10 +127,11 @@ impl Conversation {
             self.is_continued &= packet.length == FULL;
             return true;
         };
-        if origin.ended_ns < front.begin.started_ns || packet.sequence != front.sequence {
+        let is_next = packet.sequence == front.sequence || self.file_unseen;
+        if origin.ended_ns < front.begin.started_ns || !is_next {
             return is_late_eof(packet) && front.reply.is_none();
         }
-        front.sequence = front.sequence.wrapping_add(1);
+        front.sequence = packet.sequence.wrapping_add(1);
         let position = input.position.plus(offset as u64);
         if front.reply.is_none() {
             let started_ns = origin.moved_ns(front.begin.started_ns);

@@ -416,6 +416,18 @@ fn large_results_need_not_be_seen() {
 }
 
 #[test]
+fn large_files_need_not_be_seen() {
+    let mut wire = session(Role::Client, NEW);
+    let file: Vec<_> = (2..200).map(|number| packet(number, &b"1\tsecret\n".repeat(5))).collect();
+    let file = [file.concat(), packet(200, b"")].concat();
+    wire.client(query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t")).server(packet(1, b"\xfb/secret"));
+    wire.client(&file).client(&file).server(packet(201, &ok(2)));
+    wire.client(packet(0, b"\x0e")).server(packet(1, &ok(2)));
+    let text = "LOAD LOAD DATA LOCAL INFILE ? INTO TABLE t ok complete";
+    assert_eq!(wire.told(), [text, "PING  ok complete"]);
+}
+
+#[test]
 fn what_is_not_answered_is_reported_at_the_end() {
     for (reason, outcome) in [(CloseReason::Finished, "no_response"), (CloseReason::Reset, "reset")]
     {
