@@ -142,5 +142,11 @@ pub(crate) struct Entry {
 }
 
 /// Every protocol, in the order in which they are asked.
-pub(crate) const PROTOCOLS: &[Entry] =
-    &[crate::http::ENTRY, crate::postgresql::ENTRY, crate::mysql::ENTRY];
+pub(crate) const PROTOCOLS: &[Entry] = &[
+    crate::http2::ENTRY,
+    crate::http::ENTRY,
+    crate::amqp::ENTRY,
+    crate::postgresql::ENTRY,
+    crate::mysql::ENTRY,
+    crate::redis::ENTRY,
+];

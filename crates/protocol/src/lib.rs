@@ -71,14 +71,18 @@
 
 #![forbid(unsafe_code)]
 
+mod amqp;
 mod connection;
 mod dialogue;
 mod engine;
 mod http;
+mod http2;
 mod join;
 mod limits;
 mod mysql;
+mod pattern;
 mod postgresql;
+mod redis;
 mod remembered;
 mod sql;
 mod stream;

@@ -44,6 +44,11 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Of a byte that was not seen itself, only passed over, nothing is known.
+    pub(crate) fn is_known(&self) -> bool {
+        *self != Origin::default()
+    }
+
     /// When the byte was moved, but not before what it follows: a send whose bytes were only queued
     /// tells the time of an earlier transmission.
     pub(crate) fn moved_ns(&self, not_before_ns: u64) -> u64 {
@@ -394,7 +399,9 @@ impl Stream {
         if self.pass >= length {
             self.pass -= length;
             self.at = self.at.map(|at| at.plus(length));
-            self.tell_passed(self.at.unwrap_or_default(), reader);
+            if self.pass == 0 {
+                reader.passed(self.at.unwrap_or_default(), Origin::default());
+            }
             return;
         }
         self.cut_buffer(reader, books);

@@ -211,3 +211,31 @@ pub(crate) fn connection(role: Role, mid_stream: bool) -> Connection {
         mid_stream,
     }
 }
+
+/// How conversations of many protocols begin: what is not a protocol's own it must not claim.
+pub(crate) const FOREIGN: &[(&str, &[u8])] = &[
+    ("http", b"GET /users/42 HTTP/1.1\r\nHost: api\r\n\r\n"),
+    ("http response", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("http2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+    ("tls", b"\x16\x03\x01\x00\x2e\x01\x00\x00\x2a\x03\x03abcdefghijklmnop"),
+    ("redis", b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n"),
+    ("postgresql", b"\0\0\0\x17\0\x03\0\0user\0me\0db\0x\0\0"),
+    ("postgresql query", b"Q\0\0\0\x0dSELECT 1\0"),
+    ("mysql", b"\x4a\0\0\0\x0a8.0.36\0\x0b\0\0\0abcdefgh\0\xff\xf7\xff\x02\0\xff\xdf\x15\0"),
+    ("mysql query", b"\x09\0\0\0\x03SELECT 1"),
+    ("kafka", b"\0\0\0\x1a\0\x12\0\x03\0\0\0\x01\0\x08producer\0\x02a\x04\x31.0\0"),
+    ("amqp", b"AMQP\0\0\x09\x01"),
+    ("amqp 1.0", b"AMQP\0\x01\0\0"),
+    (
+        "mongodb",
+        b"\x25\0\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\x10\0\0\0\x10ping\0\x01\0\0\0",
+    ),
+    ("smtp", b"220 mail.example ESMTP\r\n"),
+    ("smtp client", b"EHLO client.example\r\n"),
+    ("pop3", b"+OK POP3 ready\r\n"),
+    ("memcached", b"set key 0 0 5\r\nhello\r\n"),
+    ("nats", b"INFO {\"server_id\":\"x\"}\r\nPING\r\n"),
+    ("ssh", b"SSH-2.0-OpenSSH_9.2\r\n"),
+    ("mqtt", b"\x10\x10\0\x04MQTT\x04\x02\0\x3c\0\x04id12"),
+    ("random", b"\x01\x99\x7f\xce\xce\x01\0\0\0\x08\xff$1\r\n*\r\n"),
+];

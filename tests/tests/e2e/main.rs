@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
 
+mod amqp;
 mod attach;
 mod bad_input;
 mod http;
+mod http2;
 mod idle;
 mod languages;
 mod mariadb;
@@ -13,4 +15,5 @@ mod opaque;
 mod postgresql;
 mod recording;
 mod redaction;
+mod redis;
 mod server;

@@ -89,7 +89,7 @@ fn tls_and_unknown_bytes_are_counted() {
     let ledger = wire.engine.ledger();
     assert_eq!((ledger.connections.tls, ledger.socket.segments.counted), (1, 3));
     let mut wire = Wire::new(Role::Client);
-    wire.client("*1\r\n$4\r\nPING\r\n").server("+PONG\r\n");
+    wire.client("EHLO client.example\r\n").server("250 mail.example\r\n");
     let ledger = wire.engine.ledger();
     assert_eq!((ledger.connections.unknown, ledger.socket.segments.counted), (1, 2));
     assert!(wire.told().is_empty());

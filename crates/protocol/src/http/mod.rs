@@ -19,7 +19,7 @@ mod head;
 mod pending;
 mod requests;
 mod responses;
-mod target;
+pub(crate) mod target;
 
 use std::collections::VecDeque;
 

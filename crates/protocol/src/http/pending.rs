@@ -7,9 +7,6 @@ use super::Place;
 use super::target::Target;
 use crate::dialogue::{Context, Told};
 
-/// Longer host names are cut (RFC 1035 §2.3.4 allows 255).
-const HOST_MAX: usize = 255;
-
 /// A request, and as much of its response as was seen.
 pub(super) struct Pending {
     pub(super) method: CompactString,
@@ -24,6 +21,8 @@ pub(super) struct Pending {
     pub(super) seen_to: Position,
     /// It came when every earlier request must have been answered.
     pub(super) is_turn: bool,
+    /// Its head was cut, and the rest may hide requests sent together with it.
+    pub(super) may_hide_others: bool,
     /// It was reported as never answered.
     pub(super) reported: bool,
     /// Bytes that nobody could read came after it: they may have been its response.
@@ -40,8 +39,10 @@ pub(super) struct Response {
     pub(super) heard_to: (Position, u64),
     /// Its end cannot be told from its bytes, only from what comes after it.
     pub(super) is_open_ended: bool,
-    /// All of it was seen.
+    /// Its end is known.
     pub(super) is_whole: bool,
+    /// Its last byte was seen, and so when it came.
+    pub(super) is_timed: bool,
 }
 
 impl Pending {
@@ -61,15 +62,23 @@ impl Pending {
     ) -> Option<Outcome> {
         let is_orderly = reason == CloseReason::Finished;
         match &self.response {
-            Some(response) if response.is_whole => Some(Outcome::Complete),
-            Some(response) => {
-                let may_end_here = response.is_open_ended || responses == Place::UntilClose;
+            Some(response) if response.is_whole && response.is_timed => Some(Outcome::Complete),
+            Some(response) if response.is_whole => Some(Outcome::Partial),
+            Some(response) if response.is_open_ended && is_orderly => Some(self.outcome_at_turn()),
+            Some(_) => {
+                let may_end_here = responses == Place::UntilClose;
                 Some(if may_end_here && is_orderly { Outcome::Complete } else { Outcome::Reset })
             }
             None if self.maybe_answered => None,
             None if reason == CloseReason::Reset => Some(Outcome::Reset),
             None => Some(Outcome::NoResponse),
         }
+    }
+
+    /// What the beginning of the next turn makes of it, when its end did not show: where unseen
+    /// requests may have been answered as well, it is not the end of this response.
+    pub(super) fn outcome_at_turn(&self) -> Outcome {
+        if self.may_hide_others { Outcome::Partial } else { Outcome::Complete }
     }
 
     /// Hands on what is known. Only a whole exchange has a latency.
@@ -83,7 +92,7 @@ impl Pending {
         let failed = response.is_some_and(|response| response.status >= 500);
         // Where its end is not known, its size is not either.
         let response_bytes = response
-            .filter(|_| outcome != Outcome::Partial)
+            .filter(|response| outcome != Outcome::Partial || response.is_whole)
             .map_or(0, |response| bytes(response.heard_to.0, response.position));
         context.tell(Told {
             request_position: self.position,
@@ -120,17 +129,6 @@ impl Pending {
         }
         attributes
     }
-}
-
-/// The host of a `Host` field, without its port and credentials.
-pub(super) fn host(field: Option<&[u8]>) -> CompactString {
-    let text = String::from_utf8_lossy(field.unwrap_or_default());
-    let text = text.rsplit('@').next().unwrap_or_default();
-    let name = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => text.split(':').next().unwrap_or_default(),
-    };
-    name.get(..name.floor_char_boundary(HOST_MAX)).unwrap_or_default().into()
 }
 
 fn bytes(end: Position, start: Position) -> u64 {

@@ -4,8 +4,8 @@ use alaz_model::{Outcome, Position, UnpairedReason};
 
 use super::chunks::Chunks;
 use super::head::{self, Head, Reading, Start};
-use super::pending::{Pending, host};
-use super::target::Target;
+use super::pending::Pending;
+use super::target::{Target, host};
 use super::{ChunkRead, Conversation, Place};
 use crate::dialogue::Context;
 use crate::stream::{Input, Step};
@@ -89,6 +89,7 @@ impl Conversation {
                 end: None,
                 seen_to: end,
                 is_turn: self.is_quiet(started_ns),
+                may_hide_others: false,
                 reported: false,
                 maybe_answered: false,
                 response: None,
@@ -166,9 +167,11 @@ impl Conversation {
         if self.requests == Place::Tunnel {
             return;
         }
-        // The rest of a head that was cut belongs to that head.
+        // The rest of a head that was cut belongs to that head, as far as anybody knows.
         if self.requests != Place::Adrift || reason == UnpairedReason::Gap {
             self.adrift.get_or_insert(reason);
+        } else if let Some(newest) = self.pending.back_mut() {
+            newest.may_hide_others = true;
         }
         self.requests = Place::Adrift;
         self.report_whole(context);

@@ -124,6 +124,7 @@ impl Conversation {
             heard_to: (end, started_ns),
             is_open_ended: false,
             is_whole: false,
+            is_timed: true,
         });
         self.place_response_body(status, head, end, input, context)
     }
@@ -174,6 +175,7 @@ impl Conversation {
         let ended_ns = last.moved_ns(response.started_ns);
         response.heard_to = (end, ended_ns);
         response.is_whole = true;
+        response.is_timed = last.is_known();
         if self.pending.get(1).is_some_and(|next| next.started_ns < ended_ns) {
             self.pipelines = true;
         }
@@ -187,7 +189,9 @@ impl Conversation {
             if !is_whole || front.end.is_none() && self.requests != Place::Adrift {
                 break;
             }
-            front.report(Outcome::Complete, context);
+            let is_timed = front.response.as_ref().is_some_and(|response| response.is_timed);
+            let outcome = if is_timed { Outcome::Complete } else { Outcome::Partial };
+            front.report(outcome, context);
             self.pending.pop_front();
             if self.pending.is_empty() {
                 self.reading_newest = false;
@@ -225,7 +229,7 @@ impl Conversation {
         if self.pending.front().is_some_and(|front| front.response.is_some())
             && let Some(front) = self.pending.pop_front()
         {
-            front.report(Outcome::Complete, context);
+            front.report(front.outcome_at_turn(), context);
         }
     }
 

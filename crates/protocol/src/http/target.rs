@@ -10,6 +10,8 @@ const ROUTE_MAX: usize = 256;
 const NAME_MAX: usize = 64;
 /// So long a part of a path, with digits in it, is no word.
 const WORD_MAX: usize = 20;
+/// Longer host names are cut (RFC 1035 §2.3.4 allows 255).
+const HOST_MAX: usize = 255;
 const CUT: &str = "…";
 const VARIABLE: &str = "{id}";
 
@@ -63,6 +65,17 @@ impl Target {
         }
         Target { shown: cut(&shown, TARGET_MAX), route: route(&path), path: cut(&path, TARGET_MAX) }
     }
+}
+
+/// The host of a `Host` or `:authority` field, without its port and credentials.
+pub(crate) fn host(field: Option<&[u8]>) -> CompactString {
+    let text = String::from_utf8_lossy(field.unwrap_or_default());
+    let text = text.rsplit('@').next().unwrap_or_default();
+    let name = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => text.split(':').next().unwrap_or_default(),
+    };
+    name.get(..name.floor_char_boundary(HOST_MAX)).unwrap_or_default().into()
 }
 
 fn without_credentials(authority: &str) -> &str {

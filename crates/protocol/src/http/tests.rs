@@ -172,21 +172,38 @@ fn holes_in_bodies_do_no_harm() {
 }
 
 #[test]
+fn a_body_whose_end_was_not_seen_has_no_latency() {
+    let mut wire = client();
+    wire.client(get("/a")).server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
+    wire.unseen(false, "56789").client(get("/b")).server(OK).pause(100_000_000);
+    assert_eq!(wire.told(), ["GET /a 200 partial", "GET /b 200 complete"]);
+    assert_eq!(wire.views[0].message.response_bytes, 39 + 10);
+}
+
+#[test]
 fn heads_longer_than_what_is_copied_are_reported() {
     let long = "c".repeat(9_000);
     let mut wire = client();
-    wire.client(format!("GET /long HTTP/1.1\r\nCookie: {long}\r\n\r\n"));
+    wire.client(format!("GET /long HTTP/1.1\r\nCookie: {long}\r\n\r\n")).server(OK);
+    wire.client(get("/answer"));
     wire.server(format!("HTTP/1.1 200 OK\r\nSet-Cookie: {long}\r\nContent-Length: 2\r\n\r\nok"));
     wire.client(get("/next")).server(OK);
-    wire.client(format!("GET /last HTTP/1.1\r\nCookie: {long}\r\n\r\n")).server(OK);
-    let told = wire.told();
+    // Both: what else was asked in the part that was not copied, and answered, nobody knows.
+    wire.client(format!("GET /both HTTP/1.1\r\nCookie: {long}\r\n\r\n"));
+    wire.server(format!("HTTP/1.1 200 OK\r\nSet-Cookie: {long}\r\nContent-Length: 2\r\n\r\nok"));
+    wire.client(get("/last")).server(OK);
     assert_eq!(
-        told,
-        ["GET /long 200 complete", "GET /next 200 complete", "GET /last 200 complete"]
+        wire.told(),
+        [
+            "GET /long 200 complete",
+            "GET /answer 200 complete",
+            "GET /next 200 complete",
+            "GET /both 200 partial",
+            "GET /last 200 complete"
+        ]
     );
-    let view = &wire.views[0];
-    assert_eq!(view.message.response_bytes, 9_000 + 17 + 14 + 19 + 2 + 2);
-    assert_eq!(view.message.request_bytes, 9_000 + 20 + 8 + 4);
+    assert_eq!(wire.views[0].message.request_bytes, 9_000 + 20 + 8 + 4);
+    assert_eq!(wire.views[1].message.response_bytes, 9_000 + 17 + 14 + 19 + 2 + 2);
 }
 
 #[test]
