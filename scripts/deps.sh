@@ -62,6 +62,10 @@ missing() {
             has_python_module pika || echo python3-pika
             has node || echo nodejs
             has go || echo golang-go
+            compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
+            has mariadbd || echo mariadb-server
+            has mariadb-slap || echo mariadb-client
+            perl -MDBD::MariaDB -e 1 >/dev/null 2>&1 || echo libdbd-mariadb-perl
             ;;
         ui) has_node || echo node ;;
         esac

@@ -330,6 +330,10 @@ impl Reader for Ear<'_> {
         }
     }
 
+    fn can_miss(&mut self) -> bool {
+        self.dialogue(|dialogue, side, _| dialogue.can_miss(side)).unwrap_or(false)
+    }
+
     fn lost(&mut self, reason: UnpairedReason) {
         *self.mid_stream = true;
         self.dialogue(|dialogue, side, context| dialogue.lost(side, reason, context));

@@ -96,6 +96,12 @@ pub(crate) trait Dialogue: Send {
     /// anything.
     fn lost(&mut self, side: Side, reason: UnpairedReason, context: &mut Context<'_>);
 
+    /// Whether nothing is given up where bytes that this side says now were not copied: they count
+    /// as not needed. [`lost`](Dialogue::lost) tells of them all the same.
+    fn can_miss(&self, _side: Side) -> bool {
+        false
+    }
+
     /// Everything before `watermark_ns` has been read.
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>);
 
@@ -136,5 +142,11 @@ pub(crate) struct Entry {
 }
 
 /// Every protocol, in the order in which they are asked.
-pub(crate) const PROTOCOLS: &[Entry] =
-    &[crate::http2::ENTRY, crate::http::ENTRY, crate::amqp::ENTRY, crate::redis::ENTRY];
+pub(crate) const PROTOCOLS: &[Entry] = &[
+    crate::http2::ENTRY,
+    crate::http::ENTRY,
+    crate::amqp::ENTRY,
+    crate::postgresql::ENTRY,
+    crate::mysql::ENTRY,
+    crate::redis::ENTRY,
+];

@@ -79,8 +79,12 @@ mod http;
 mod http2;
 mod join;
 mod limits;
+mod mysql;
 mod pattern;
+mod postgresql;
 mod redis;
+mod remembered;
+mod sql;
 mod stream;
 #[cfg(test)]
 mod testing;

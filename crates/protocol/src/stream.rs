@@ -85,6 +85,7 @@ pub(crate) trait Reader {
     fn read(&mut self, input: &Input<'_>) -> Step;
     fn passed(&mut self, end: Position, last: Origin);
     fn heard(&mut self, end: Position, last: Origin);
+    fn can_miss(&mut self) -> bool;
     fn lost(&mut self, reason: UnpairedReason);
 }
 
@@ -325,10 +326,14 @@ impl Stream {
                     waits = Some(left.to_vec());
                     break;
                 }
-                Step::More | Step::Wait => {
-                    let reason = LossReason::Truncated;
-                    books.balance.bytes.lose(reason, left.len() as u64);
-                    self.mark(position, left.len() as u64, Fate::Lost(reason));
+                step @ (Step::More | Step::Wait) => {
+                    if step == Step::More && reader.can_miss() {
+                        self.count(position, left.len(), books);
+                    } else {
+                        let reason = LossReason::Truncated;
+                        books.balance.bytes.lose(reason, left.len() as u64);
+                        self.mark(position, left.len() as u64, Fate::Lost(reason));
+                    }
                     left = &[];
                     reader.lost(UnpairedReason::Truncated);
                 }
@@ -371,17 +376,20 @@ impl Stream {
         self.at = Some(position.plus(length));
         let passed = self.pass.min(length);
         self.pass -= passed;
-        let counted = if self.ignoring { length } else { passed };
+        if passed > 0 {
+            self.tell_passed(position.plus(passed), reader);
+        }
+        let is_needed = passed < length && !self.ignoring;
+        let counted = if is_needed && !reader.can_miss() { passed } else { length };
         books.balance.bytes.counted += counted;
         if counted > 0 {
             self.mark(position, counted, Fate::Counted);
         }
-        if passed > 0 {
-            self.tell_passed(position.plus(passed), reader);
-        }
         if counted < length {
             books.balance.bytes.lose(reason, length - counted);
             self.mark(position.plus(counted), length - counted, Fate::Lost(reason));
+        }
+        if is_needed {
             reader.lost(UnpairedReason::Truncated);
         }
     }

@@ -163,6 +163,33 @@ impl Wire {
     }
 }
 
+/// Harms a conversation: at each place a segment is dropped, doubled, swapped with the next, or
+/// less of it was copied.
+pub(crate) fn damage(said: &mut Vec<Said>, harms: &[(proptest::sample::Index, u8)]) {
+    for (index, kind) in harms {
+        if said.is_empty() {
+            break;
+        }
+        let at = index.index(said.len());
+        match kind {
+            0 => {
+                said.remove(at);
+            }
+            1 => {
+                let copy = said[at].clone();
+                said.insert(at, copy);
+            }
+            2 if at + 1 < said.len() => said.swap(at, at + 1),
+            _ => {
+                let whole = said[at].clone();
+                let length = whole.head.len() / 2;
+                let head = whole.head[..length].to_vec();
+                said[at] = Said { head, tail: Vec::new(), ..whole };
+            }
+        }
+    }
+}
+
 pub(crate) fn line(view: &View) -> String {
     let message = &view.message;
     let outcome = message.outcome.as_str();
