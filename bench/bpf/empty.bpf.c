@@ -19,6 +19,12 @@ int on_state(void *context)
 	return 0;
 }
 
+SEC("tp_btf/tcp_destroy_sock")
+int on_destroy(void *context)
+{
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int on_exec(void *context)
 {

@@ -24,26 +24,20 @@ pub enum Protocol {
     Mysql,
     /// Redis and Valkey: RESP 2 and 3.
     Redis,
-    /// Apache Kafka's protocol.
-    Kafka,
     /// AMQP 0-9-1, RabbitMQ's protocol.
     Amqp,
-    /// MongoDB's wire protocol.
-    Mongodb,
 }
 
 impl Protocol {
     /// Every protocol Alaz understands, in the order of the enumeration.
-    pub const ALL: [Protocol; 9] = [
+    pub const ALL: [Protocol; 7] = [
         Protocol::Http,
         Protocol::Http2,
         Protocol::Grpc,
         Protocol::Postgresql,
         Protocol::Mysql,
         Protocol::Redis,
-        Protocol::Kafka,
         Protocol::Amqp,
-        Protocol::Mongodb,
     ];
 
     /// Its name in JSON, flags and metrics.
@@ -56,9 +50,7 @@ impl Protocol {
             Protocol::Postgresql => "postgresql",
             Protocol::Mysql => "mysql",
             Protocol::Redis => "redis",
-            Protocol::Kafka => "kafka",
             Protocol::Amqp => "amqp",
-            Protocol::Mongodb => "mongodb",
         }
     }
 
