@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use compact_str::CompactString;
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
 
 use crate::{ConnectionKey, Endpoint, Position, Role, UnixNanos};
 
@@ -124,6 +125,9 @@ impl ObservedBy {
     }
 }
 
+/// Facts under OpenTelemetry's attribute names. As many as most exchanges have take no allocation.
+pub type Attributes = SmallVec<[(&'static str, CompactString); 4]>;
+
 /// What was asked and answered, in the protocol's own terms. Holds no secret: literals,
 /// query-string values and credentials are gone before it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +152,7 @@ pub struct Message {
     /// Bytes of the response on the wire, head and body.
     pub response_bytes: u64,
     /// Further facts under OpenTelemetry's attribute names.
-    pub attributes: Vec<(&'static str, CompactString)>,
+    pub attributes: Attributes,
 }
 
 /// One exchange as one end of its connection saw it.
@@ -208,9 +212,9 @@ pub struct Exchange {
 }
 
 /// Attributes as one JSON object.
-struct Attributes<'a>(&'a [(&'static str, CompactString)]);
+struct AttributeMap<'a>(&'a [(&'static str, CompactString)]);
 
-impl Serialize for Attributes<'_> {
+impl Serialize for AttributeMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in self.0 {
@@ -241,7 +245,7 @@ impl Serialize for Exchange {
         out.serialize_field("request_bytes", &message.request_bytes)?;
         out.serialize_field("response_bytes", &message.response_bytes)?;
         out.serialize_field("observed_by", self.observed_by.as_str())?;
-        out.serialize_field("attributes", &Attributes(&message.attributes))?;
+        out.serialize_field("attributes", &AttributeMap(&message.attributes))?;
         out.end()
     }
 }
@@ -279,7 +283,7 @@ mod tests {
                 outcome: Outcome::Complete,
                 request_bytes: 78,
                 response_bytes: 612,
-                attributes: vec![("http.request.method", "GET".into())],
+                attributes: [("http.request.method", "GET".into())].into_iter().collect(),
             },
             latency_ns: Some(812_345),
             ttfb_ns: Some(790_100),

@@ -30,7 +30,7 @@ pub(crate) fn exchange(time_ns: u64) -> Exchange {
             outcome: Outcome::Complete,
             request_bytes: 78,
             response_bytes: 612,
-            attributes: Vec::new(),
+            attributes: Default::default(),
         },
         latency_ns: Some(812_345),
         ttfb_ns: Some(790_100),

@@ -137,7 +137,7 @@ mod tests {
                 outcome: Outcome::Complete,
                 request_bytes: 78,
                 response_bytes: 612,
-                attributes: Vec::new(),
+                attributes: Default::default(),
             },
             latency_ns: Some(812_345),
             ttfb_ns: None,

@@ -1,6 +1,6 @@
 //! A method on its way to what answers it, and the view that becomes of both.
 
-use alaz_model::{Message, Outcome, Position, Protocol};
+use alaz_model::{Attributes, Message, Outcome, Position, Protocol};
 use compact_str::{CompactString, format_compact};
 
 use super::parse::{
@@ -130,9 +130,9 @@ impl Pending {
     }
 
     /// OpenTelemetry semantic conventions, messaging attributes.
-    fn attributes(&self, name: &'static str, vhost: &str) -> Vec<(&'static str, CompactString)> {
+    fn attributes(&self, name: &'static str, vhost: &str) -> Attributes {
         let text = CompactString::const_new;
-        let mut attributes = Vec::with_capacity(8);
+        let mut attributes = Attributes::new();
         attributes.push(("messaging.system", text("rabbitmq")));
         attributes.push(("messaging.operation.name", text(name)));
         let kind = match self.id {

@@ -1,6 +1,6 @@
 //! A request on its way to its response, and the view that becomes of both.
 
-use alaz_model::{CloseReason, Message, Outcome, Position, Protocol};
+use alaz_model::{Attributes, CloseReason, Message, Outcome, Position, Protocol};
 use compact_str::{CompactString, format_compact};
 
 use super::Place;
@@ -118,8 +118,8 @@ impl Pending {
     }
 
     /// OpenTelemetry semantic conventions, HTTP attributes.
-    fn attributes(&self) -> Vec<(&'static str, CompactString)> {
-        let mut attributes = Vec::with_capacity(3);
+    fn attributes(&self) -> Attributes {
+        let mut attributes = Attributes::new();
         attributes.push(("http.request.method", self.method.clone()));
         if !self.target.path.is_empty() {
             attributes.push(("url.path", self.target.path.clone()));

@@ -29,7 +29,7 @@ fn both_ends_tell_the_same() {
         assert_eq!(view.message.request_bytes, get("/a?x=1").len() as u64);
         assert_eq!(view.message.response_bytes, OK.len() as u64);
         assert_eq!(
-            view.message.attributes,
+            view.message.attributes.as_slice(),
             [
                 ("http.request.method", "GET".into()),
                 ("url.path", "/a".into()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alaz_model::{CloseReason, Message, Outcome, Position, Protocol};
+use alaz_model::{Attributes, CloseReason, Message, Outcome, Position, Protocol};
 use compact_str::{CompactString, format_compact};
 
 use super::grpc::{self, Messages};
@@ -252,8 +252,8 @@ impl Stream {
     }
 
     /// OpenTelemetry semantic conventions where they have a word for it.
-    fn attributes(&self, outcome: Outcome) -> Vec<(&'static str, CompactString)> {
-        let mut attributes = Vec::with_capacity(6);
+    fn attributes(&self, outcome: Outcome) -> Attributes {
+        let mut attributes = Attributes::new();
         if self.is_grpc() {
             self.grpc_attributes(&mut attributes);
         } else {
@@ -273,7 +273,7 @@ impl Stream {
         attributes
     }
 
-    fn grpc_attributes(&self, attributes: &mut Vec<(&'static str, CompactString)>) {
+    fn grpc_attributes(&self, attributes: &mut Attributes) {
         if let Some(name) = self.path().strip_prefix('/') {
             attributes.push(("rpc.method", name.into()));
         }

@@ -74,7 +74,7 @@ fn both_ends_tell_the_same() {
         assert_eq!(view.message.request_bytes, ask.len() as u64);
         assert_eq!(view.message.response_bytes, answer.len() as u64 + 9 + 10);
         assert_eq!(
-            view.message.attributes,
+            view.message.attributes.as_slice(),
             [
                 ("http.request.method", "GET".into()),
                 ("url.path", "/a".into()),
@@ -103,7 +103,7 @@ fn a_unary_call_has_its_names_status_and_messages() {
     assert_eq!(message.request_bytes, ask.len() as u64);
     assert_eq!(message.response_bytes, answer.len() as u64);
     assert_eq!(
-        message.attributes,
+        message.attributes.as_slice(),
         [
             ("rpc.method", "shop.Cart/Add".into()),
             ("rpc.response.status_code", "INTERNAL".into()),

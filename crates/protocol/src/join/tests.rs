@@ -38,7 +38,7 @@ fn view(role: Role, port: u16, request: u64, response: Option<u64>) -> View {
             outcome: if response.is_some() { Outcome::Complete } else { Outcome::NoResponse },
             request_bytes: 10,
             response_bytes: if response.is_some() { 20 } else { 0 },
-            attributes: Vec::new(),
+            attributes: Default::default(),
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alaz_model::{Message, Outcome, Position, Protocol};
+use alaz_model::{Attributes, Message, Outcome, Position, Protocol};
 use compact_str::{CompactString, format_compact};
 
 use super::Conversation;
@@ -200,11 +200,7 @@ impl Conversation {
     }
 
     /// OpenTelemetry semantic conventions, database attributes; what is not known is left out.
-    fn attributes(
-        &self,
-        method: &'static str,
-        asked: &Asked,
-    ) -> Vec<(&'static str, CompactString)> {
+    fn attributes(&self, method: &'static str, asked: &Asked) -> Attributes {
         let system = match self.session.is_mariadb {
             Some(true) => "mariadb",
             Some(false) => "mysql",
@@ -222,7 +218,7 @@ impl Conversation {
             ("db.response.status_code", code),
             ("alaz.sqlstate", state),
         ];
-        let mut attributes = Vec::with_capacity(known.len());
+        let mut attributes = Attributes::new();
         attributes.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
         attributes
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alaz_model::{Message, Outcome, Position, Protocol, UnpairedReason};
+use alaz_model::{Attributes, Message, Outcome, Position, Protocol, UnpairedReason};
 use compact_str::CompactString;
 
 use super::{Conversation, Course};
@@ -90,11 +90,7 @@ pub(super) struct Session {
 
 impl Session {
     /// OpenTelemetry semantic conventions, database attributes; what is not known is left out.
-    pub(super) fn attributes(
-        &self,
-        method: &'static str,
-        code: CompactString,
-    ) -> Vec<(&'static str, CompactString)> {
+    pub(super) fn attributes(&self, method: &'static str, code: CompactString) -> Attributes {
         let known = [
             ("db.operation.name", CompactString::const_new(method)),
             ("db.namespace", self.database.clone()),
@@ -102,7 +98,7 @@ impl Session {
             ("alaz.application_name", self.application.clone()),
             ("db.response.status_code", code),
         ];
-        let mut attributes = Vec::with_capacity(1 + known.len());
+        let mut attributes = Attributes::new();
         attributes.push(("db.system.name", CompactString::const_new("postgresql")));
         attributes.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
         attributes

@@ -111,7 +111,7 @@ fn a_simple_query_is_one_exchange() {
         assert_eq!(view.message.request_bytes, asked.len() as u64);
         assert_eq!(view.message.response_bytes, answered.len() as u64);
         assert_eq!(
-            view.message.attributes,
+            view.message.attributes.as_slice(),
             [
                 ("db.system.name", "postgresql".into()),
                 ("db.operation.name", "SELECT".into()),

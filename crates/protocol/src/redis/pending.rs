@@ -1,6 +1,6 @@
 //! A command on its way to its reply, and the view that becomes of both.
 
-use alaz_model::{CloseReason, Message, Outcome, Position, Protocol};
+use alaz_model::{Attributes, CloseReason, Message, Outcome, Position, Protocol};
 use compact_str::{CompactString, format_compact};
 
 use super::commands::Command;
@@ -112,8 +112,8 @@ impl Pending {
     }
 
     /// OpenTelemetry semantic conventions, database attributes.
-    fn attributes(&self, session: &Session, failed: bool) -> Vec<(&'static str, CompactString)> {
-        let mut attributes = Vec::with_capacity(5);
+    fn attributes(&self, session: &Session, failed: bool) -> Attributes {
+        let mut attributes = Attributes::new();
         attributes.push(SYSTEM);
         if !self.command.method.is_empty() {
             attributes.push(("db.operation.name", self.command.method.clone()));
@@ -161,11 +161,13 @@ impl Push {
             server_pid: self.origin.pid,
             message: Message {
                 protocol: Protocol::Redis,
-                attributes: vec![
+                attributes: [
                     SYSTEM,
                     ("db.operation.name", self.method.clone()),
                     ("alaz.direction", CompactString::const_new("push")),
-                ],
+                ]
+                .into_iter()
+                .collect(),
                 method: self.method,
                 route: self.target.clone(),
                 target: self.target,
