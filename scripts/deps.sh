@@ -50,6 +50,7 @@ missing() {
             has wrk || echo wrk
             has curl || echo curl
             has openssl || echo openssl
+            has tcpdump || echo tcpdump
             has_python_module aiohttp || echo python3-aiohttp
             has_python_module requests || echo python3-requests
             has_python_module grpc || echo python3-grpcio

@@ -64,9 +64,10 @@ pub(crate) enum Command {
     ///
     /// The file holds raw traffic, passwords and tokens included. It is readable by its owner only.
     Record(RecordArgs),
-    /// Run the same pipeline from a recording
+    /// Run the same pipeline from a recording, or from a .pcap or .pcapng file
     ///
-    /// Reads as fast as it can and needs no privileges.
+    /// Reads as fast as it can and needs no privileges. Of a capture file only TCP is read; names
+    /// of processes are not in it.
     Replay(ReplayArgs),
     /// Print the effective settings and where each came from
     Config(RunArgs),
@@ -209,7 +210,7 @@ pub(crate) struct RecordArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReplayArgs {
-    /// Recording to read
+    /// Recording, or capture file of tcpdump or Wireshark
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 

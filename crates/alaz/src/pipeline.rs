@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
 use alaz_identity::Processes;
-use alaz_model::{Clock, Event, Exchange, Ledger, LossReason, View};
+use alaz_model::{Clock, ConnectionKey, Event, Exchange, Ledger, LossReason, View};
 use alaz_protocol::{Engine, Join};
 
 /// One shard of the pipeline. Deterministic: times come with the events.
@@ -66,6 +66,12 @@ impl Pipeline {
             Event::Exec(exec) => self.processes.exec(exec),
             Event::Exit(exit) => self.processes.exit(exit),
         }
+        self.pass_on(sink);
+    }
+
+    /// Nothing more will be known of a connection, nor how it ended.
+    pub fn out_of_sight(&mut self, key: ConnectionKey, sink: &mut impl FnMut(&Exchange)) {
+        self.engine.out_of_sight(key, &mut self.views);
         self.pass_on(sink);
     }
 

@@ -82,6 +82,15 @@ impl Engine {
         }
     }
 
+    /// Nothing more will be known of a connection, nor how it ended: requests that were being
+    /// answered are not reported.
+    pub fn out_of_sight(&mut self, key: ConnectionKey, views: &mut Vec<View>) {
+        if let Some(mut connection) = self.connections.remove(&key) {
+            let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+            connection.close(None, &mut desk);
+        }
+    }
+
     /// Everything from before `watermark_ns` (monotonic) has been given: what waited for it goes on
     /// without.
     pub fn advance(&mut self, watermark_ns: u64, views: &mut Vec<View>) {

@@ -5,6 +5,7 @@
 mod amqp;
 mod attach;
 mod bad_input;
+mod capture_file;
 mod http;
 mod http2;
 mod idle;

@@ -63,7 +63,7 @@ pub(crate) fn request(bytes: &[u8], cut: bool) -> Reading<'_> {
 
 /// Whether bytes that may begin anywhere begin with a method: the end of another one is none.
 pub(crate) fn begins_with_method(bytes: &[u8]) -> bool {
-    const METHODS: [&[u8]; 18] = [
+    const METHODS: [&[u8]; 20] = [
         b"GET",
         b"HEAD",
         b"POST",
@@ -82,6 +82,8 @@ pub(crate) fn begins_with_method(bytes: &[u8]) -> bool {
         b"SEARCH",
         b"PURGE",
         b"QUERY",
+        b"LOCK",
+        b"UNLOCK",
     ];
     let word = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
     METHODS.iter().any(|method| {
