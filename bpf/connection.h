@@ -9,7 +9,8 @@ struct connection {
 	__u64 generation;
 	/* As they were when it was made: a socket whose ports differ is another connection. */
 	__u32 port_pair;
-	__u32 reserved;
+	/* The socket's error when it closed, kept until what it still held has been read. */
+	__u32 error;
 };
 
 /*
@@ -40,6 +41,17 @@ static __always_inline __u64 bytes_sent(struct tcp_sock *tcp, __u32 sequence)
 static __always_inline __u64 bytes_consumed(struct tcp_sock *tcp, __u32 sequence)
 {
 	return READ(tcp, bytes_received) - (__u32)(READ(tcp, rcv_nxt) - sequence);
+}
+
+/* Where the next byte to be received lies, or the last one ended. */
+static __always_inline __u32 receive_sequence(struct sock *sk, struct tcp_sock *tcp)
+{
+	__u32 sequence = READ(tcp, copied_seq);
+
+	/* The end of the stream takes a number as well, passed by the call that takes the last byte. */
+	if (sequence == READ(tcp, rcv_nxt) && READ(sk, __sk_common.skc_flags) & 1UL << SOCK_DONE)
+		sequence--;
+	return sequence;
 }
 
 static __always_inline void read_addresses(struct sock *sk, struct open_record *record)
@@ -110,18 +122,45 @@ static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream
 	return entry.generation;
 }
 
-static __always_inline void conclude(struct sock *raw)
+/*
+ * The entry of this very connection: a socket that connects again has other ports. One that is
+ * closed has given its port back, but keeps its entry while there is something to read.
+ */
+static __always_inline struct connection *known(struct sock *sk)
 {
-	struct sock *sk = KERNEL_POINTER(struct sock, raw);
-	__u64 socket = (__u64)raw;
+	__u64 socket = (__u64)sk;
+	struct connection *entry = bpf_map_lookup_elem(&connections, &socket);
+
+	if (!entry || entry->port_pair == READ(sk, __sk_common.skc_portpair) ||
+	    READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		return entry;
+	return 0;
+}
+
+/* The end of the stream, not read, counts as one byte. */
+static __always_inline bool is_unread(struct sock *sk)
+{
+	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
+
+	return (__s32)(READ(tcp, rcv_nxt) - READ(tcp, copied_seq)) > 1;
+}
+
+/* The connection is over, but the application may still read what came before. */
+static __always_inline void conclude(struct sock *sk, bool destroyed)
+{
+	__u64 socket = (__u64)sk;
 	struct connection *entry;
 	struct close_record record = {};
 
 	entry = bpf_map_lookup_elem(&connections, &socket);
 	if (!entry)
 		return;
+	if (!destroyed && is_unread(sk)) {
+		entry->error = READ(sk, sk_err);
+		return;
+	}
 	record.kind = RECORD_CLOSE;
-	record.error = READ(sk, sk_err);
+	record.error = entry->error ? entry->error : READ(sk, sk_err);
 	record.key.socket = socket;
 	record.key.generation = entry->generation;
 	record.time = bpf_ktime_get_ns();

@@ -18,6 +18,9 @@
  * Two ways to read kernel memory from one source. Since 6.2 a pointer can be cast to a read-only
  * one of a known type and then read by plain loads; before, each read is a helper call. The build
  * makes an object of each kind, and the loader takes the first that the kernel accepts.
+ *
+ * The second kind asks nothing of the kernel's type information but offsets, which may come from a
+ * file: typed tracepoints (tp_btf) and kernel functions (ksym) need the kernel's own.
  */
 #ifdef DIRECT_READS
 extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
@@ -25,16 +28,18 @@ extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
 	((type *)bpf_rdonly_cast((const void *)(pointer), bpf_core_type_id_kernel(type)))
 #define READ(pointer, member) ((pointer)->member)
 #define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task_btf())
+#define TRACEPOINT(name) SEC("tp_btf/" name)
 #else
 #define KERNEL_POINTER(type, pointer) ((type *)(pointer))
 #define READ(pointer, member) BPF_CORE_READ(pointer, member)
 #define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task())
+#define TRACEPOINT(name) SEC("raw_tp/" name)
 #endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Alaz's own process: its traffic is none of ours. */
-const volatile __u32 own_pid = 0;
+/* The only constant of each object: the loader replaces all there is. */
+const volatile struct settings settings = {};
 
 /* Sized by the loader. */
 struct {

@@ -1,181 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * TCP by syscall tracepoints: connections as they come and go, and the bytes of each I/O call.
+ * TCP at the socket layer: every call that moves bytes, whichever system call it came by (io_uring
+ * and senders inside the kernel included), and no call that does not.
  *
- * All work is done when a call ends: its arguments are still in the saved registers, the result
- * says how much really moved, and readers that were blocked before we came are seen too. A hook on
- * the beginning of calls would cost every process again as much.
+ * Built twice. With FEXIT the programs are called by the functions' own code when they return, and
+ * get the arguments as well. Otherwise by kprobes: the arguments are kept from the beginning to the
+ * end of a call.
  */
-#include "connection.h"
-#include "payload.h"
-#include "syscalls.h"
+#include "segment.h"
+#include "message.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct segment_scratch);
-} segment_scratch SEC(".maps");
+enum call_kind {
+	CALL_SEND = 1,
+	CALL_RECEIVE,
+	CALL_SEND_PAGE,
+	CALL_SPLICE_READ,
+};
 
-/* The TCP socket behind a descriptor of this process; NULL for files, pipes and all else. */
-static __always_inline struct sock *tcp_socket(__u32 descriptor)
+/* Of one call: what its end needs to know from its beginning. */
+struct call {
+	struct sock *sk;
+	struct msghdr *message;
+	__u64 asked;
+	__u32 kind;
+	__u32 flags;
+#ifndef FEXIT
+	/* Which connection it was, and how far its stream had come. */
+	__u32 port_pair;
+	__u32 sequence;
+#endif
+};
+
+static __always_inline bool is_send(__u32 kind)
+{
+	return kind == CALL_SEND || kind == CALL_SEND_PAGE;
+}
+
+/* The thread that makes the call; the kernel's own threads are no process. */
+static __always_inline __u64 caller(void)
 {
 	struct task_struct *task = CURRENT_TASK();
-	struct files_struct *files = READ(task, files);
-	struct fdtable *table = READ(files, fdt);
-	struct file **slots = READ(table, fd);
-	void *pointer = 0;
-	struct file *file;
-	struct inode *inode;
-	struct socket *socket;
-	struct sock *sk;
-	__u16 family;
 
-	if (descriptor >= READ(table, max_fds))
-		return 0;
-	bpf_probe_read_kernel(&pointer, sizeof(pointer), slots + descriptor);
-	if (!pointer)
-		return 0;
-	file = KERNEL_POINTER(struct file, pointer);
-	inode = READ(file, f_inode);
-	if ((READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	socket = KERNEL_POINTER(struct socket, READ(file, private_data));
-	sk = READ(socket, sk);
-	if (!sk)
-		return 0;
-	family = READ(sk, __sk_common.skc_family);
-	if (family != AF_INET && family != AF_INET6)
-		return 0;
-	if (READ(sk, sk_protocol) != IPPROTO_TCP)
-		return 0;
-	return sk;
+	return READ(task, flags) & PF_KTHREAD ? 0 : bpf_get_current_pid_tgid();
 }
 
-static __always_inline __u64 generation_of(struct sock *sk, struct tcp_sock *tcp,
-					   struct segment_record *record, __u64 sent,
-					   __u64 consumed)
+static __always_inline int record_call(struct call *call, __s32 result)
 {
-	__u64 socket = (__u64)sk;
-	struct connection *entry = bpf_map_lookup_elem(&connections, &socket);
+	struct payload payload = {};
+	__u64 identity;
 
-	if (entry && entry->port_pair == READ(sk, __sk_common.skc_portpair))
-		return entry->generation;
-	/* The client's SYN counts as one byte sent. */
-	return introduce(sk, ROLE_UNKNOWN, sent > 1 || consumed > 0);
-}
-
-static __noinline bool copy_payload(struct segment_scratch *scratch, struct call *call)
-{
-	struct user_msghdr message;
-
-	if (call->shape == PAYLOAD_NONE)
-		return true;
-	if (call->shape == PAYLOAD_BUFFER)
-		return copy_buffer(scratch, call->payload, scratch->record.length);
-	if (call->shape == PAYLOAD_MESSAGE) {
-		if (bpf_probe_read_user(&message, sizeof(message), (void *)call->payload))
-			return false;
-		call->payload = message.vector;
-		call->count = message.vector_length;
-	}
-	return copy_vector(scratch, call->payload, call->count);
-}
-
-static __always_inline void record_segment(struct call *call, __u32 length)
-{
-	struct segment_scratch *scratch;
-	struct counters *count;
-	struct tcp_sock *tcp;
-	struct segment_record *record;
-	struct sock *sk;
-	__u32 zero = 0;
-	__u64 identity, sent, consumed;
-	__u32 written, read, copied;
-
-	identity = bpf_get_current_pid_tgid();
-	if (identity >> 32 == own_pid)
-		return;
-	sk = tcp_socket(call->descriptor);
-	if (!sk)
-		return;
-	count = own_counters();
-	scratch = bpf_map_lookup_elem(&segment_scratch, &zero);
-	if (!count || !scratch)
-		return;
-	count->seen.segments++;
-	count->seen.bytes += length;
-
-	tcp = KERNEL_POINTER(struct tcp_sock, sk);
-	record = &scratch->record;
-	written = READ(tcp, write_seq);
-	read = READ(tcp, copied_seq);
-	sent = bytes_sent(tcp, written);
-	consumed = bytes_consumed(tcp, read);
-
-	record->kind = RECORD_SEGMENT;
-	record->length = length;
-	record->time = bpf_ktime_get_ns();
-	record->pid = identity >> 32;
-	record->tid = identity;
-	record->head_length = 0;
-	record->tail_length = 0;
-	record->direction = call->direction;
-	if (call->direction == DIRECTION_SEND) {
-		record->position = position_at(written, sent) - length;
-		record->sent = READ(tcp, tcp_wstamp_ns);
-		sent -= length;
-	} else {
-		record->position = position_at(read, consumed) - length;
-		record->sent = 0;
-		consumed -= length;
-	}
-	record->key.socket = (__u64)sk;
-	record->key.generation = generation_of(sk, tcp, record, sent, consumed);
-	if (!record->key.generation) {
-		count->table_full.segments++;
-		count->table_full.bytes += length;
-		return;
-	}
-
-	if (!copy_payload(scratch, call)) {
-		count->unreadable.segments++;
-		count->unreadable.bytes += length;
-	}
-
-	copied = record->head_length + record->tail_length;
-	barrier_var(copied);
-	if (copied > HEAD_MAX + TAIL_MAX)
-		return;
-	if (bpf_ringbuf_output(&ring, scratch, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
-		count->ring_full.segments++;
-		count->ring_full.bytes += length;
-	}
-}
-
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_call_end, struct pt_regs *regs, long result)
-{
-	struct call call;
-
-	if (result <= 0)
+	if (result <= 0 || moves_nothing(call->flags))
 		return 0;
-	if (!socket_call(regs, &call))
+	identity = caller();
+	if (identity >> 32 == settings.own_pid)
 		return 0;
-	record_segment(&call, result);
+	if (call->message && !(call->flags & MSG_TRUNC))
+		describe(KERNEL_POINTER(struct msghdr, call->message), call->asked, result,
+			 &payload);
+	record_segment(KERNEL_POINTER(struct sock, call->sk), identity,
+		       is_send(call->kind) ? DIRECTION_SEND : DIRECTION_RECEIVE, result, &payload);
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(on_state, struct sock *sk, int before, int after)
-{
-	if (after != TCP_ESTABLISHED && after != TCP_CLOSE)
-		return 0;
-	if (READ(sk, sk_protocol) != IPPROTO_TCP)
-		return 0;
-	if (after == TCP_CLOSE)
-		conclude(sk);
-	else
-		introduce(sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false);
-	return 0;
-}
+#ifdef FEXIT
+#include "fexit.h"
+#else
+#include "kprobe.h"
+#endif

@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// Source, extra flags, object name. The socket programs come twice: reading kernel memory by
-/// plain loads (Linux 6.2 and newer), and by helper calls.
-const OBJECTS: [(&str, &[&str], &str); 3] = [
-    ("socket.bpf.c", &["-DDIRECT_READS"], "socket_direct.bpf.o"),
-    ("socket.bpf.c", &[], "socket.bpf.o"),
+/// Source, extra flags, object name. What sees traffic comes once per way to attach it, and each of
+/// these twice: reading kernel memory by plain loads (Linux 6.2 and newer), and by helper calls.
+const OBJECTS: [(&str, &[&str], &str); 7] = [
+    ("socket.bpf.c", &["-DFEXIT", "-DDIRECT_READS"], "fexit_direct.bpf.o"),
+    ("socket.bpf.c", &["-DFEXIT"], "fexit.bpf.o"),
+    ("socket.bpf.c", &["-DDIRECT_READS"], "kprobe_direct.bpf.o"),
+    ("socket.bpf.c", &[], "kprobe.bpf.o"),
+    ("syscalls.bpf.c", &["-DDIRECT_READS"], "syscalls_direct.bpf.o"),
+    ("syscalls.bpf.c", &[], "syscalls.bpf.o"),
     ("process.bpf.c", &[], "process.bpf.o"),
 ];
 

@@ -20,14 +20,20 @@
 #![deny(unsafe_code)]
 
 mod abi;
+mod attachment;
 mod error;
 mod kernel;
+mod log;
 mod objects;
 pub mod probe;
 mod recording;
+mod release;
+mod return_probe;
 #[allow(unsafe_code, reason = "shares memory with the kernel")]
 mod ring;
+mod types;
 
+pub use attachment::{Attachment, Refusal};
 pub use abi::{KernelCounters, Quantity, decode};
 pub use error::CaptureError;
 pub use kernel::{Capture, Options, ProgramReport};

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The record of one I/O call on a TCP socket, whichever hook saw it end. */
+#ifndef ALAZ_SEGMENT_H
+#define ALAZ_SEGMENT_H
+
+#include "connection.h"
+#include "payload.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct segment_scratch);
+} segment_scratch SEC(".maps");
+
+/*
+ * The generation of the connection, which is introduced here when it was not seen to begin: it is
+ * older than Alaz, or it carries data before it is established (TCP Fast Open, RFC 7413).
+ */
+static __always_inline __u64 generation_of(struct sock *sk, __u64 sent, __u64 consumed)
+{
+	struct connection *entry = known(sk);
+	__u8 state;
+
+	if (entry)
+		return entry->generation;
+	state = READ(sk, __sk_common.skc_state);
+	if (state == TCP_SYN_SENT)
+		return introduce(sk, ROLE_CLIENT, false);
+	if (state == TCP_SYN_RECV)
+		return introduce(sk, ROLE_SERVER, false);
+	/* The client's SYN counts as one byte sent. */
+	return introduce(sk, ROLE_UNKNOWN, sent > 1 || consumed > 0);
+}
+
+/*
+ * `identity` is the caller's tgid and pid, 0 for none; `length` what the call moved. The socket's
+ * own counters have moved already.
+ */
+static __always_inline void record_segment(struct sock *sk, __u64 identity, __u32 direction,
+					   __u32 length, struct payload *payload)
+{
+	struct segment_scratch *scratch;
+	struct counters *count;
+	struct tcp_sock *tcp;
+	struct segment_record *record;
+	__u32 zero = 0;
+	__u64 sent, consumed;
+	__u32 written, read, copied;
+
+	count = own_counters();
+	scratch = bpf_map_lookup_elem(&segment_scratch, &zero);
+	if (!count || !scratch)
+		return;
+	count->seen.segments++;
+	count->seen.bytes += length;
+
+	tcp = KERNEL_POINTER(struct tcp_sock, sk);
+	record = &scratch->record;
+	written = READ(tcp, write_seq);
+	read = receive_sequence(sk, tcp);
+	sent = bytes_sent(tcp, written);
+	consumed = bytes_consumed(tcp, read);
+
+	record->kind = RECORD_SEGMENT;
+	record->length = length;
+	record->time = bpf_ktime_get_ns();
+	record->pid = identity >> 32;
+	record->tid = identity;
+	record->head_length = 0;
+	record->tail_length = 0;
+	record->direction = direction;
+	if (direction == DIRECTION_SEND) {
+		record->position = position_at(written, sent) - length;
+		record->sent = READ(tcp, tcp_wstamp_ns);
+		sent -= length;
+	} else {
+		record->position = position_at(read, consumed) - length;
+		record->sent = 0;
+		consumed -= length;
+	}
+	record->key.socket = (__u64)sk;
+	record->key.generation = generation_of(sk, sent, consumed);
+	if (!record->key.generation) {
+		count->table_full.segments++;
+		count->table_full.bytes += length;
+		return;
+	}
+
+	if (!copy_payload(scratch, payload)) {
+		count->unreadable.segments++;
+		count->unreadable.bytes += length;
+	}
+
+	copied = record->head_length + record->tail_length;
+	barrier_var(copied);
+	if (copied > HEAD_MAX + TAIL_MAX)
+		return;
+	if (bpf_ringbuf_output(&ring, scratch, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
+		count->ring_full.segments++;
+		count->ring_full.bytes += length;
+	}
+}
+
+/*
+ * Connections as they come and go, by the kernel's own state machine: the same for every way of
+ * seeing the bytes.
+ */
+TRACEPOINT("inet_sock_set_state")
+int BPF_PROG(on_state, struct sock *raw, int before, int after)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, raw);
+
+	if (after != TCP_ESTABLISHED && after != TCP_CLOSE)
+		return 0;
+	if (READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (after == TCP_CLOSE)
+		conclude(sk, false);
+	else if (!known(sk))
+		introduce(sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false);
+	return 0;
+}
+
+TRACEPOINT("tcp_destroy_sock")
+int BPF_PROG(on_destroy, struct sock *raw)
+{
+	conclude(KERNEL_POINTER(struct sock, raw), true);
+	return 0;
+}
+
+#endif
