@@ -26,10 +26,10 @@ struct settings {
 	/* Alaz's own process: its traffic is none of ours. */
 	__u32 own_pid;
 	/*
-	 * tcp_recvmsg has one more argument, before its flags. So it was before 5.19, but
-	 * distributions carry changes back, and the version does not tell.
+	 * Of tcp_recvmsg: 6 (before 5.19, with `nonblock` before the flags), 5 or 4 (without
+	 * `addr_len` at the end). Distributions carry changes back, so the version does not tell.
 	 */
-	__u32 receive_has_nonblock;
+	__u32 receive_arguments;
 };
 
 enum record_kind {

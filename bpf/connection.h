@@ -81,21 +81,21 @@ static __always_inline __u32 namespace_of(struct sock *sk)
  * Not inlined, so that the records' types stand in the object's type information, against which
  * their mirror in Rust is checked.
  */
-static __noinline bool emit_open(struct open_record *record)
+static __noinline bool emit_open(__u32 lane, struct open_record *record)
 {
-	return emit(record, sizeof(*record));
+	return emit(lane, record, sizeof(*record));
 }
 
-static __noinline bool emit_close(struct close_record *record)
+static __noinline bool emit_close(__u32 lane, struct close_record *record)
 {
-	return emit(record, sizeof(*record));
+	return emit(lane, record, sizeof(*record));
 }
 
 /*
  * Tells the user side of a connection and remembers it, in this order: where there is no room for
  * the record, the next call tries again. Returns its generation, or 0.
  */
-static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream)
+static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u32 mid_stream)
 {
 	struct sock *sk = KERNEL_POINTER(struct sock, raw);
 	__u64 socket = (__u64)raw;
@@ -115,7 +115,7 @@ static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream
 	entry.port_pair = READ(sk, __sk_common.skc_portpair);
 	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_ANY))
 		return 0;
-	if (!emit_open(&record)) {
+	if (!emit_open(lane, &record)) {
 		bpf_map_delete_elem(&connections, &socket);
 		return 0;
 	}
@@ -146,7 +146,7 @@ static __always_inline bool is_unread(struct sock *sk)
 }
 
 /* The connection is over, but the application may still read what came before. */
-static __always_inline void conclude(struct sock *sk, bool destroyed)
+static __always_inline void conclude(__u32 lane, struct sock *sk, bool destroyed)
 {
 	__u64 socket = (__u64)sk;
 	struct connection *entry;
@@ -165,7 +165,7 @@ static __always_inline void conclude(struct sock *sk, bool destroyed)
 	record.key.generation = entry->generation;
 	record.time = bpf_ktime_get_ns();
 	bpf_map_delete_elem(&connections, &socket);
-	emit_close(&record);
+	emit_close(lane, &record);
 }
 
 #endif

@@ -190,6 +190,10 @@ struct task_struct {
 	struct mm_struct *mm;
 };
 
+struct trace_event_raw_sys_exit {
+	long ret;
+};
+
 struct linux_binprm {
 	const char *filename;
 };

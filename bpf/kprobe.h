@@ -31,16 +31,16 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
-static __always_inline __u32 stream_sequence(struct sock *sk, __u32 kind)
+static __always_inline __u32 stream_sequence(struct sock *sk, struct call *call)
 {
 	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
 
-	return is_send(kind) ? READ(tcp, write_seq) : receive_sequence(sk, tcp);
+	return is_send(call) ? READ(tcp, write_seq) : receive_sequence(sk, tcp);
 }
 
-static __always_inline void count_missed(__u64 bytes)
+static __always_inline void count_missed(__u32 lane, __u64 bytes)
 {
-	struct counters *count = own_counters();
+	struct counters *count = own_counters(lane);
 
 	if (!count)
 		return;
@@ -62,9 +62,9 @@ static __always_inline void account_unended(struct call *call)
 
 	if (moves_nothing(call->flags) || READ(sk, __sk_common.skc_portpair) != call->port_pair)
 		return;
-	moved = stream_sequence(sk, call->kind) - call->sequence;
+	moved = stream_sequence(sk, call) - call->sequence;
 	if (moved)
-		count_missed(moved);
+		count_missed(call->lane, moved);
 }
 
 static __always_inline int begin(struct call *call)
@@ -79,20 +79,20 @@ static __always_inline int begin(struct call *call)
 	if (unended)
 		account_unended(unended);
 	call->port_pair = READ(sk, __sk_common.skc_portpair);
-	call->sequence = stream_sequence(sk, call->kind);
+	call->sequence = stream_sequence(sk, call);
 	bpf_map_update_elem(&calls, &thread, call, BPF_ANY);
 	return 0;
 }
 
-static __always_inline int end(__u32 kind, __s32 result)
+static __always_inline int end(__u32 lane, __s32 result)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct call *begun = bpf_map_lookup_elem(&calls, &thread);
 	struct call call;
 
-	if (!begun || begun->kind != kind) {
+	if (!begun || begun->lane != lane) {
 		if (result > 0 && thread >> 32 != settings.own_pid)
-			count_missed(result);
+			count_missed(lane, result);
 		return 0;
 	}
 	call = *begun;
@@ -107,7 +107,7 @@ int on_send_begin(struct pt_regs *regs)
 		.sk = (struct sock *)PARAMETER_1(regs),
 		.message = (struct msghdr *)PARAMETER_2(regs),
 		.asked = PARAMETER_3(regs),
-		.kind = CALL_SEND,
+		.lane = LANE_SEND,
 	};
 
 	return begin(&call);
@@ -116,7 +116,7 @@ int on_send_begin(struct pt_regs *regs)
 SEC("kretprobe/tcp_sendmsg")
 int on_send_end(struct pt_regs *regs)
 {
-	return end(CALL_SEND, RESULT(regs));
+	return end(LANE_SEND, RESULT(regs));
 }
 
 SEC("kprobe/tcp_recvmsg")
@@ -128,12 +128,12 @@ int on_receive_begin(struct pt_regs *regs)
 		.sk = (struct sock *)PARAMETER_1(regs),
 		.message = (struct msghdr *)PARAMETER_2(regs),
 		.asked = PARAMETER_3(regs),
-		.kind = CALL_RECEIVE,
+		.lane = LANE_RECEIVE,
 	};
 
 	barrier_var(flags);
 	barrier_var(flags_behind_nonblock);
-	call.flags = settings.receive_has_nonblock ? flags_behind_nonblock : flags;
+	call.flags = settings.receive_arguments == 6 ? flags_behind_nonblock : flags;
 
 	return begin(&call);
 }
@@ -141,14 +141,14 @@ int on_receive_begin(struct pt_regs *regs)
 SEC("kretprobe/tcp_recvmsg")
 int on_receive_end(struct pt_regs *regs)
 {
-	return end(CALL_RECEIVE, RESULT(regs));
+	return end(LANE_RECEIVE, RESULT(regs));
 }
 
 /* sendfile(2) and splice(2) to a socket, before 6.5; since then they use tcp_sendmsg. */
 SEC("kprobe/tcp_sendpage")
 int on_send_page_begin(struct pt_regs *regs)
 {
-	struct call call = { .sk = (struct sock *)PARAMETER_1(regs), .kind = CALL_SEND_PAGE };
+	struct call call = { .sk = (struct sock *)PARAMETER_1(regs), .lane = LANE_SEND_PAGE };
 
 	return begin(&call);
 }
@@ -156,7 +156,7 @@ int on_send_page_begin(struct pt_regs *regs)
 SEC("kretprobe/tcp_sendpage")
 int on_send_page_end(struct pt_regs *regs)
 {
-	return end(CALL_SEND_PAGE, RESULT(regs));
+	return end(LANE_SEND_PAGE, RESULT(regs));
 }
 
 /* splice(2) from a socket. */
@@ -164,7 +164,7 @@ SEC("kprobe/tcp_splice_read")
 int on_splice_read_begin(struct pt_regs *regs)
 {
 	struct socket *socket = KERNEL_POINTER(struct socket, PARAMETER_1(regs));
-	struct call call = { .sk = READ(socket, sk), .kind = CALL_SPLICE_READ };
+	struct call call = { .sk = READ(socket, sk), .lane = LANE_SPLICE_READ };
 
 	return begin(&call);
 }
@@ -172,7 +172,7 @@ int on_splice_read_begin(struct pt_regs *regs)
 SEC("kretprobe/tcp_splice_read")
 int on_splice_read_end(struct pt_regs *regs)
 {
-	return end(CALL_SPLICE_READ, RESULT(regs));
+	return end(LANE_SPLICE_READ, RESULT(regs));
 }
 
 #endif

@@ -41,14 +41,14 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (bpf_probe_read_user(record->arguments, size, (void *)start) == 0)
 		record->arguments_length = size;
 
-	emit(record, sizeof(*record));
+	emit(LANE_EXEC, record, sizeof(*record));
 	return 0;
 }
 
 /* Not inlined for the sake of its type information, see connection.h. */
 static __noinline bool emit_exit(struct exit_record *record)
 {
-	return emit(record, sizeof(*record));
+	return emit(LANE_EXIT, record, sizeof(*record));
 }
 
 TRACEPOINT("sched_process_exit")

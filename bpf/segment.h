@@ -8,16 +8,18 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, MOVING_LANES);
 	__type(key, __u32);
 	__type(value, struct segment_scratch);
 } segment_scratch SEC(".maps");
 
 /*
  * The generation of the connection, which is introduced here when it was not seen to begin: it is
- * older than Alaz, or it carries data before it is established (TCP Fast Open, RFC 7413).
+ * older than Alaz, or it carries data before it is established (TCP Fast Open, RFC 7413). 0 where
+ * there is no room.
  */
-static __always_inline __u64 generation_of(struct sock *sk, __u64 sent, __u64 consumed)
+static __always_inline __u64 generation_of(__u32 lane, struct sock *sk, __u64 sent,
+					   __u64 consumed)
 {
 	struct connection *entry = known(sk);
 	__u8 state;
@@ -26,30 +28,29 @@ static __always_inline __u64 generation_of(struct sock *sk, __u64 sent, __u64 co
 		return entry->generation;
 	state = READ(sk, __sk_common.skc_state);
 	if (state == TCP_SYN_SENT)
-		return introduce(sk, ROLE_CLIENT, false);
+		return introduce(lane, sk, ROLE_CLIENT, false);
 	if (state == TCP_SYN_RECV)
-		return introduce(sk, ROLE_SERVER, false);
+		return introduce(lane, sk, ROLE_SERVER, false);
 	/* The client's SYN counts as one byte sent. */
-	return introduce(sk, ROLE_UNKNOWN, sent > 1 || consumed > 0);
+	return introduce(lane, sk, ROLE_UNKNOWN, sent > 1 || consumed > 0);
 }
 
 /*
- * `identity` is the caller's tgid and pid, 0 for none; `length` what the call moved. The socket's
- * own counters have moved already.
+ * `thread` is the caller's tgid and pid, 0 for none; `length` what the call moved. The socket's own
+ * counters have moved already.
  */
-static __always_inline void record_segment(struct sock *sk, __u64 identity, __u32 direction,
-					   __u32 length, struct payload *payload)
+static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 thread,
+					   __u32 direction, __u32 length, struct payload *payload)
 {
 	struct segment_scratch *scratch;
+	struct segment_record *record;
 	struct counters *count;
 	struct tcp_sock *tcp;
-	struct segment_record *record;
-	__u32 zero = 0;
 	__u64 sent, consumed;
 	__u32 written, read, copied;
 
-	count = own_counters();
-	scratch = bpf_map_lookup_elem(&segment_scratch, &zero);
+	count = own_counters(lane);
+	scratch = bpf_map_lookup_elem(&segment_scratch, &lane);
 	if (!count || !scratch)
 		return;
 	count->seen.segments++;
@@ -65,8 +66,8 @@ static __always_inline void record_segment(struct sock *sk, __u64 identity, __u3
 	record->kind = RECORD_SEGMENT;
 	record->length = length;
 	record->time = bpf_ktime_get_ns();
-	record->pid = identity >> 32;
-	record->tid = identity;
+	record->pid = thread >> 32;
+	record->tid = thread;
 	record->head_length = 0;
 	record->tail_length = 0;
 	record->direction = direction;
@@ -80,7 +81,7 @@ static __always_inline void record_segment(struct sock *sk, __u64 identity, __u3
 		consumed -= length;
 	}
 	record->key.socket = (__u64)sk;
-	record->key.generation = generation_of(sk, sent, consumed);
+	record->key.generation = generation_of(lane, sk, sent, consumed);
 	if (!record->key.generation) {
 		count->table_full.segments++;
 		count->table_full.bytes += length;
@@ -116,16 +117,16 @@ int BPF_PROG(on_state, struct sock *raw, int before, int after)
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	if (after == TCP_CLOSE)
-		conclude(sk, false);
+		conclude(LANE_STATE, sk, false);
 	else if (!known(sk))
-		introduce(sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false);
+		introduce(LANE_STATE, sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false);
 	return 0;
 }
 
 TRACEPOINT("tcp_destroy_sock")
 int BPF_PROG(on_destroy, struct sock *raw)
 {
-	conclude(KERNEL_POINTER(struct sock, raw), true);
+	conclude(LANE_DESTROY, KERNEL_POINTER(struct sock, raw), true);
 	return 0;
 }
 

@@ -47,31 +47,47 @@ struct {
 	__uint(max_entries, 1 << 24);
 } ring SEC(".maps");
 
+/*
+ * Where the kernel allows that, a program can be preempted by another one on the same CPU; not by
+ * itself, the kernel sees to that. So what is kept by CPU is kept by program, too.
+ */
+enum lane {
+	LANE_SEND,
+	LANE_RECEIVE,
+	LANE_SEND_PAGE,
+	LANE_SPLICE_READ,
+	/* The others move no bytes. */
+	MOVING_LANES,
+	LANE_STATE = MOVING_LANES,
+	LANE_DESTROY,
+	LANE_EXEC,
+	LANE_EXIT,
+	LANES,
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, LANES);
 	__type(key, __u32);
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-static __always_inline struct counters *own_counters(void)
+static __always_inline struct counters *own_counters(__u32 lane)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&counters, &zero);
+	return bpf_map_lookup_elem(&counters, &lane);
 }
 
 /*
  * Never wakes the reader: a wake-up would cost the application far more than the record itself.
  * The reader comes by on a timer.
  */
-static __always_inline bool emit(void *record, __u64 size)
+static __always_inline bool emit(__u32 lane, void *record, __u64 size)
 {
 	struct counters *count;
 
 	if (bpf_ringbuf_output(&ring, record, size, BPF_RB_NO_WAKEUP) == 0)
 		return true;
-	count = own_counters();
+	count = own_counters(lane);
 	if (count)
 		count->events_lost++;
 	return false;

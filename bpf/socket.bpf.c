@@ -10,19 +10,13 @@
 #include "segment.h"
 #include "message.h"
 
-enum call_kind {
-	CALL_SEND = 1,
-	CALL_RECEIVE,
-	CALL_SEND_PAGE,
-	CALL_SPLICE_READ,
-};
-
 /* Of one call: what its end needs to know from its beginning. */
 struct call {
 	struct sock *sk;
 	struct msghdr *message;
 	__u64 asked;
-	__u32 kind;
+	/* Which function it is in. */
+	__u32 lane;
 	__u32 flags;
 #ifndef FEXIT
 	/* Which connection it was, and how far its stream had come. */
@@ -31,9 +25,9 @@ struct call {
 #endif
 };
 
-static __always_inline bool is_send(__u32 kind)
+static __always_inline bool is_send(struct call *call)
 {
-	return kind == CALL_SEND || kind == CALL_SEND_PAGE;
+	return call->lane == LANE_SEND || call->lane == LANE_SEND_PAGE;
 }
 
 /* The thread that makes the call; the kernel's own threads are no process. */
@@ -46,19 +40,20 @@ static __always_inline __u64 caller(void)
 
 static __always_inline int record_call(struct call *call, __s32 result)
 {
+	__u32 direction = is_send(call) ? DIRECTION_SEND : DIRECTION_RECEIVE;
 	struct payload payload = {};
-	__u64 identity;
+	__u64 thread;
 
 	if (result <= 0 || moves_nothing(call->flags))
 		return 0;
-	identity = caller();
-	if (identity >> 32 == settings.own_pid)
+	thread = caller();
+	if (thread >> 32 == settings.own_pid)
 		return 0;
 	if (call->message && !(call->flags & MSG_TRUNC))
 		describe(KERNEL_POINTER(struct msghdr, call->message), call->asked, result,
 			 &payload);
-	record_segment(KERNEL_POINTER(struct sock, call->sk), identity,
-		       is_send(call->kind) ? DIRECTION_SEND : DIRECTION_RECEIVE, result, &payload);
+	record_segment(call->lane, KERNEL_POINTER(struct sock, call->sk), thread, direction, result,
+		       &payload);
 	return 0;
 }
 

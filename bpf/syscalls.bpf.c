@@ -55,19 +55,18 @@ static __always_inline struct sock *tcp_socket(__u32 descriptor)
 	return sk;
 }
 
-TRACEPOINT("sys_exit")
-int BPF_PROG(on_call_end, struct pt_regs *regs, long result)
+static __always_inline int record_call(struct pt_regs *regs, long result)
 {
-	__u64 identity;
 	struct call call;
 	struct sock *sk;
+	__u64 thread;
 
 	if (result <= 0)
 		return 0;
 	if (!socket_call(regs, &call))
 		return 0;
-	identity = bpf_get_current_pid_tgid();
-	if (identity >> 32 == settings.own_pid)
+	thread = bpf_get_current_pid_tgid();
+	if (thread >> 32 == settings.own_pid)
 		return 0;
 	sk = tcp_socket(call.descriptor);
 	if (!sk && call.target >= 0) {
@@ -75,6 +74,24 @@ int BPF_PROG(on_call_end, struct pt_regs *regs, long result)
 		call.direction = DIRECTION_SEND;
 	}
 	if (sk)
-		record_segment(sk, identity, call.direction, result, &call.payload);
+		record_segment(LANE_SEND, sk, thread, call.direction, result, &call.payload);
 	return 0;
 }
+
+TRACEPOINT("sys_exit")
+int BPF_PROG(on_call_end, struct pt_regs *regs, long result)
+{
+	return record_call(regs, result);
+}
+
+#ifdef DIRECT_READS
+/*
+ * Instead of it where threads can be preempted in it: while one is, the kernel skips the program for
+ * all others on that CPU. In the older kind of tracepoint, which costs more, none is.
+ */
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_call_end_held(struct trace_event_raw_sys_exit *event)
+{
+	return record_call((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()), event->ret);
+}
+#endif

@@ -1,67 +1,51 @@
 #!/usr/bin/env bash
-# fetch.sh SUITE ARCHITECTURE: puts that Debian suite's newest cloud kernel into the cache, without
-# installing it, and prints the folder: it holds `vmlinuz`, and `release` with the kernel's name.
-# A kernel that is in the cache already is not looked for again within a week.
-#
-# Environment: ALAZ_KERNELS (the cache; default ~/.cache/alaz/kernels), DEBIAN_MIRROR.
+# fetch.sh SUITE ARCHITECTURE: puts that Debian suite's newest cloud kernel into the cache, and prints
+# the folder. It holds `vmlinuz`, `busybox` for the same architecture, and `release` with the kernel's
+# name. What is in the cache already is looked for again after a week, and kept if that fails.
 set -euo pipefail
+source "$(dirname "$0")/apt.sh"
 
 suite=$1
 architecture=$2
-cache=${ALAZ_KERNELS:-${XDG_CACHE_HOME:-$HOME/.cache}/alaz/kernels}
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org}
 folder=$cache/$suite-$architecture
-
-if [ -n "$(find "$folder/vmlinuz" -mtime -7 2>/dev/null)" ]; then
+if [ -n "$(find "$folder/release" -mtime -7 2>/dev/null)" ]; then
     echo "$folder"
     exit 0
 fi
 
-# An apt of its own: other suites and architectures than this machine's, and no trace on it.
-apt=$folder/apt
-rm -rf "$folder"
-mkdir -p "$apt"/{lists,archives}/partial "$apt/empty" "$folder/unpacked"
-touch "$apt/status"
-case $suite in
-*-security) archive=$mirror/debian-security ;;
-*) archive=$mirror/debian ;;
-esac
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $suite main" >"$apt/sources"
-cat >"$apt/conf" <<END
-APT::Architecture "$architecture";
-APT::Architectures { "$architecture"; };
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-// Old suites are not signed anew, and their kernels are wanted all the same.
-Acquire::Check-Valid-Until "false";
-Dir::Etc::sourcelist "$apt/sources";
-Dir::Etc::sourceparts "$apt/empty";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "$apt/empty";
-Dir::State::status "$apt/status";
-Dir::State::lists "$apt/lists";
-Dir::Cache::archives "$apt/archives";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-END
-export APT_CONFIG=$apt/conf
-apt-get update -qq >&2
+# What a package depends on, as far as its name matches.
+depends() { apt-cache show --no-all-versions "$1" | sed -n 's/^Depends: //p' | grep -oE "$2-[0-9][^ ,]*"; }
 
-# The metapackage names the kernel's package with its version. Since 7.x that one is empty too, and
-# names the package that holds the image.
-depends() { apt-cache show --no-all-versions "$1" | sed -n 's/^Depends: //p'; }
-image=$(depends "linux-image-cloud-$architecture" | grep -oE 'linux-image-[0-9][^ ,]*' | head -n 1)
-[ -n "$image" ] || { echo "$suite has no cloud kernel for $architecture" >&2; exit 1; }
-binary=$(depends "$image" | grep -oE 'linux-binary-[0-9][^ ,]*' | head -n 1 || true)
+fetch() {
+    local new=$1 image binary busybox kernel
+    use_suite "$suite" "$architecture" "$new"
+    # The metapackage names the kernel's package. Since 7.x that one is empty too, and names the one
+    # that holds the image.
+    image=$(depends "linux-image-cloud-$architecture" linux-image | head -n 1)
+    binary=$(depends "$image" linux-binary | head -n 1 || true)
+    unpack "$new/kernel" "${binary:-$image}"
+    kernel=$(find "$new/kernel" -name 'vmlinuz*' -type f | head -n 1)
+    mv "$kernel" "$new/vmlinuz"
 
-cd "$folder/unpacked"
-apt-get download -qq "${binary:-$image}" >&2
-dpkg-deb --extract ./*.deb .
-kernel=$(find . -name 'vmlinuz*' -type f | head -n 1)
-[ -n "$kernel" ] || { echo "no vmlinuz in ${binary:-$image}" >&2; exit 1; }
-mv "$kernel" "$folder/vmlinuz"
-touch "$folder/vmlinuz"
-echo "${image#linux-image-}" >"$folder/release"
-cd "$folder"
-rm -rf "$folder/unpacked" "$apt"
+    use_suite bookworm "$architecture" "$new"
+    unpack "$new/tools" busybox-static
+    busybox=$(find "$new/tools" -name busybox -type f -path '*bin/*' | head -n 1)
+    mv "$busybox" "$new/busybox"
+    rm -rf "$new/kernel" "$new/tools" "$new/apt"
+    echo "${image#linux-image-}" >"$new/release"
+}
+
+rm -rf "$folder.new"
+mkdir -p "$folder.new"
+# In the background, since a function that `if` asks does not stop at its first failure.
+fetch "$folder.new" &
+if wait $!; then
+    rm -rf "$folder"
+    mv "$folder.new" "$folder"
+elif [ -e "$folder/release" ]; then
+    echo "fetching failed, so $suite for $architecture stays as it is in the cache" >&2
+else
+    echo "no kernel of $suite for $architecture" >&2
+    exit 1
+fi
 echo "$folder"

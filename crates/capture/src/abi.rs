@@ -28,7 +28,7 @@ const AF_INET6: u16 = 10;
 #[repr(C)]
 pub(crate) struct Settings {
     pub(crate) own_pid: u32,
-    pub(crate) receive_has_nonblock: u32,
+    pub(crate) receive_arguments: u32,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -133,7 +133,8 @@ pub struct KernelCounters {
     pub ring_full: Quantity,
     /// Lost: no room in the table of connections.
     pub table_full: Quantity,
-    /// Lost: of a call's two hooks the kernel ran only one. Bytes as far as they are known.
+    /// Lost: the kernel did not run the hook, or of a call's two hooks only one. Bytes as far as they
+    /// are known.
     pub hook_missed: Quantity,
     /// Delivered, but without their bytes: the application's page was not in memory.
     pub unreadable: Quantity,
@@ -150,6 +151,12 @@ impl KernelCounters {
         self.hook_missed.add(other.hook_missed);
         self.unreadable.add(other.unreadable);
         self.events_lost += other.events_lost;
+    }
+
+    /// Adds calls of which nothing is known but that they were not seen.
+    pub(crate) fn miss(&mut self, segments: u64) {
+        self.seen.segments += segments;
+        self.hook_missed.segments += segments;
     }
 }
 
@@ -319,7 +326,7 @@ mod tests {
         use crate::objects::{FEXIT, FEXIT_DIRECT, KPROBE, KPROBE_DIRECT, PROCESS};
         use crate::objects::{SYSCALLS, SYSCALLS_DIRECT};
         for object in [FEXIT, FEXIT_DIRECT, KPROBE, KPROBE_DIRECT, SYSCALLS, SYSCALLS_DIRECT] {
-            same_layout!(object, "settings", Settings, [own_pid, receive_has_nonblock]);
+            same_layout!(object, "settings", Settings, [own_pid, receive_arguments]);
             same_layout!(object, "connection_key", Key, [socket, generation]);
             same_layout!(
                 object,

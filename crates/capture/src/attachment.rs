@@ -8,11 +8,11 @@ use zerocopy::IntoBytes;
 
 use crate::abi::Settings;
 use crate::error::CaptureError;
+use crate::facts::Facts;
 use crate::kernel::{Options, ProgramReport};
 use crate::log;
 use crate::objects::{self, Aligned};
 use crate::return_probe::ReturnProbe;
-use crate::types::Functions;
 
 /// Where in the kernel the bytes of TCP connections are seen. All ways give the same segments for
 /// the same traffic; they differ in what they cost and in what else they see.
@@ -81,21 +81,19 @@ pub(crate) struct Hook {
     _probe: Option<ReturnProbe>,
 }
 
-/// Tries the ways in order, or the one that is asked for.
+/// Tries the ways in order, or only the one that is asked for. Where threads are preempted in
+/// programs, fexit comes last: it misses some of what happens under load.
 ///
 /// # Errors
 /// When all were refused.
 pub(crate) fn attach(
     options: &Options,
-    functions: Functions,
+    facts: Facts,
 ) -> Result<(Attachment, Attached, Vec<Refusal>), CaptureError> {
     let mut refusals = Vec::new();
     let mut denied = true;
-    for attachment in Attachment::ALL {
-        if options.attachment.is_some_and(|only| only != attachment) {
-            continue;
-        }
-        match attach_one(attachment, options, functions) {
+    for attachment in order(options.attachment, facts, &mut refusals) {
+        match attach_one(attachment, options, facts) {
             Ok(attached) => return Ok((attachment, attached, refusals)),
             Err(refused) => {
                 denied &= refused.denied;
@@ -104,6 +102,22 @@ pub(crate) fn attach(
         }
     }
     Err(if denied { CaptureError::Permission } else { CaptureError::Refused { refusals } })
+}
+
+/// What to try, best first. What comes later than it could has its reason in `refusals`.
+fn order(only: Option<Attachment>, facts: Facts, refusals: &mut Vec<Refusal>) -> Vec<Attachment> {
+    match only {
+        Some(only) => vec![only],
+        None if facts.preempts => {
+            let reason =
+                "this kernel preempts threads in programs that are attached so, and skips \
+                          those programs meanwhile"
+                    .to_owned();
+            refusals.push(Refusal { attachment: Attachment::Fexit, reason });
+            vec![Attachment::Kprobe, Attachment::Syscall, Attachment::Fexit]
+        }
+        None => Attachment::ALL.to_vec(),
+    }
 }
 
 /// Why an object or a program was refused.
@@ -117,8 +131,7 @@ pub(crate) struct Refused {
 impl Refused {
     pub(crate) fn new(program: &str, error: &libbpf_rs::Error) -> Refused {
         let log = log::take_reason();
-        let denied =
-            error.kind() == ErrorKind::PermissionDenied && !log.contains("processed");
+        let denied = error.kind() == ErrorKind::PermissionDenied && !log.contains("processed");
         let mut reason = format!("{error:#}");
         if !program.is_empty() {
             reason = format!("{program}: {reason}");
@@ -140,23 +153,31 @@ impl std::fmt::Display for Refused {
 fn attach_one(
     attachment: Attachment,
     options: &Options,
-    functions: Functions,
+    facts: Facts,
 ) -> Result<Attached, Refused> {
-    let [direct, plain] = attachment.objects();
-    let attach = |object| {
+    let attach = |object, held| {
         log::take_reason();
-        let object = load(object, options, functions).map_err(|error| Refused::new("", &error))?;
-        attach_programs(object, Some(attachment))
+        let object = load(object, held, options, facts);
+        attach_programs(object.map_err(|error| Refused::new("", &error))?, Some(attachment))
     };
-    attach(direct).or_else(|_| attach(plain))
+    let [direct, plain] = attachment.objects();
+    if attachment == Attachment::Syscall && facts.preempts_tracepoints {
+        let held = attach(direct, true);
+        if held.is_ok() {
+            return held;
+        }
+    }
+    attach(direct, false).or_else(|_| attach(plain, false))
 }
 
+/// With `held`, programs whose threads stay on their CPU, as far as there is a choice.
 fn load(
     object: &Aligned<[u8]>,
+    held: bool,
     options: &Options,
-    functions: Functions,
+    facts: Facts,
 ) -> libbpf_rs::Result<Object> {
-    let mut open = open(object, options.btf.as_deref(), functions)?;
+    let mut open = open(object, options.btf.as_deref(), facts)?;
     for mut map in open.maps_mut() {
         match map.name().to_str() {
             Some("ring") => map.set_max_entries(options.ring_bytes)?,
@@ -165,8 +186,13 @@ fn load(
         }
     }
     for mut program in open.progs_mut() {
-        if program.name().to_string_lossy().starts_with("on_send_page") {
-            program.set_autoload(functions.has_send_page);
+        match program.name().to_str() {
+            Some("on_call_end") => program.set_autoload(!held),
+            Some("on_call_end_held") => program.set_autoload(held),
+            Some(name) if name.starts_with("on_send_page") => {
+                program.set_autoload(facts.has_send_page);
+            }
+            _ => {}
         }
     }
     open.load()
@@ -176,17 +202,15 @@ fn load(
 pub(crate) fn open(
     object: &Aligned<[u8]>,
     btf: Option<&Path>,
-    functions: Functions,
+    facts: Facts,
 ) -> libbpf_rs::Result<OpenObject> {
     let mut builder = ObjectBuilder::default();
     if let Some(file) = btf {
         builder.btf_custom_path(file)?;
     }
     let mut open = builder.open_memory(&object.0)?;
-    let settings = Settings {
-        own_pid: std::process::id(),
-        receive_has_nonblock: u32::from(functions.receive_has_nonblock),
-    };
+    let settings =
+        Settings { own_pid: std::process::id(), receive_arguments: facts.receive_arguments };
     for mut map in open.maps_mut() {
         if map.name().to_string_lossy().ends_with(".rodata") {
             map.set_initial_value(settings.as_bytes())?;
@@ -267,7 +291,10 @@ pub(crate) fn share_maps(object: &mut OpenObject, owner: &Object) -> libbpf_rs::
     Ok(())
 }
 
-pub(crate) fn find_map<'a>(object: &'a Object, name: &str) -> libbpf_rs::Result<libbpf_rs::Map<'a>> {
+pub(crate) fn find_map<'a>(
+    object: &'a Object,
+    name: &str,
+) -> libbpf_rs::Result<libbpf_rs::Map<'a>> {
     object.maps().find(|map| map.name() == name).ok_or_else(|| {
         libbpf_rs::Error::from(std::io::Error::other(format!("the object has no map {name}")))
     })

@@ -1,7 +1,9 @@
 //! A running capture: starting it, reading what the kernel side writes, its counters.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use alaz_model::Event;
 use libbpf_rs::{MapCore, MapFlags, Object};
@@ -10,9 +12,9 @@ use zerocopy::FromBytes;
 use crate::abi::{self, KernelCounters};
 use crate::attachment::{self, Attached, Attachment, Hook, Refusal, Refused, find_map};
 use crate::error::CaptureError;
+use crate::facts::{Facts, KERNEL_BTF};
 use crate::ring::Ring;
-use crate::types::{self, Functions, KERNEL_BTF};
-use crate::{log, objects, return_probe};
+use crate::{btf_file, log, objects, return_probe};
 
 /// Inode of the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h).
 pub(crate) const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -62,6 +64,8 @@ pub struct Capture {
     reports: Vec<ProgramReport>,
     attachment: Attachment,
     refusals: Vec<Refusal>,
+    facts: Facts,
+    skipped: Mutex<Skipped>,
 }
 
 impl Capture {
@@ -75,11 +79,11 @@ impl Capture {
         let options = Options { btf: type_information(options)?, ..options.clone() };
         log::listen();
         return_probe::remove_leftovers();
-        let functions = Functions::read(options.btf.as_deref());
-        let (attachment, traffic, refusals) = attachment::attach(&options, functions)?;
+        let facts = Facts::read(options.btf.as_deref());
+        let (attachment, traffic, refusals) = attachment::attach(&options, facts)?;
         let Attached { mut hooks, object: traffic, mut reports } = traffic;
         let ring = open_ring(&traffic, options.ring_bytes)?;
-        let process = match attach_process(&traffic, options.btf.as_deref(), functions) {
+        let process = match attach_process(&traffic, options.btf.as_deref(), facts) {
             Ok(process) => {
                 hooks.extend(process.hooks);
                 reports.extend(process.reports);
@@ -96,7 +100,8 @@ impl Capture {
                 None
             }
         };
-        Ok(Capture { ring, hooks, traffic, process, reports, attachment, refusals })
+        let skipped = Mutex::new(Skipped { runs: 0, asked: Instant::now() });
+        Ok(Capture { ring, hooks, traffic, process, reports, attachment, refusals, facts, skipped })
     }
 
     /// Takes the programs off the kernel. What they wrote stays to be read, and the counters are
@@ -115,6 +120,20 @@ impl Capture {
     #[must_use]
     pub fn refusals(&self) -> &[Refusal] {
         &self.refusals
+    }
+
+    /// Whether the kernel may skip the programs that see traffic: while a thread that was preempted
+    /// in one waits for its CPU. What is missed then is counted, and may be counted too high.
+    #[must_use]
+    pub fn may_skip(&self) -> bool {
+        let attached = |name: &str| {
+            self.traffic.progs_mut().any(|program| program.name() == name && program.autoload())
+        };
+        match self.attachment {
+            Attachment::Fexit => self.facts.preempts,
+            Attachment::Kprobe => false,
+            Attachment::Syscall => self.facts.preempts_tracepoints && attached("on_call_end"),
+        }
     }
 
     /// What is attached, and what was refused and why.
@@ -151,20 +170,38 @@ impl Capture {
     pub fn counters(&self) -> Result<KernelCounters, CaptureError> {
         let read = || -> libbpf_rs::Result<KernelCounters> {
             let map = find_map(&self.traffic, "counters")?;
-            let key = 0_u32.to_ne_bytes();
-            let values = map.lookup_percpu(&key, MapFlags::ANY)?.unwrap_or_default();
             let mut total = KernelCounters::default();
-            for value in values {
-                if let Ok((counters, _)) = KernelCounters::read_from_prefix(&value) {
-                    total.add(&counters);
+            for lane in 0..map.max_entries() {
+                let values = map.lookup_percpu(&lane.to_ne_bytes(), MapFlags::ANY)?;
+                for value in values.unwrap_or_default() {
+                    if let Ok((counters, _)) = KernelCounters::read_from_prefix(&value) {
+                        total.add(&counters);
+                    }
                 }
             }
+            total.miss(self.skipped_runs());
             Ok(total)
         };
         read().map_err(|error| CaptureError::System {
             what: "reading the kernel side's counters",
             source: std::io::Error::other(error),
         })
+    }
+
+    /// How often the kernel did not run a program that sees traffic, because it was running already
+    /// on that CPU and was preempted there. Such a call may have moved nothing.
+    fn skipped_runs(&self) -> u64 {
+        // Kprobes are not preempted, and account for themselves.
+        if self.attachment == Attachment::Kprobe {
+            return 0;
+        }
+        let Ok(mut skipped) = self.skipped.lock() else { return 0 };
+        if skipped.asked.elapsed() > SKIPPED_AGE || self.hooks.is_empty() {
+            let programs = self.traffic.progs_mut().filter(|it| it.autoload());
+            skipped.runs = programs.map(|it| fact(it.as_fd(), "recursion_misses:")).sum();
+            skipped.asked = Instant::now();
+        }
+        skipped.runs
     }
 
     /// Kernel memory that the maps take, in bytes, as the kernel accounts it.
@@ -177,11 +214,24 @@ impl Capture {
     }
 }
 
+/// The kernel counts skipped runs by program; asking it costs more than reading a map.
+struct Skipped {
+    runs: u64,
+    asked: Instant,
+}
+
+const SKIPPED_AGE: Duration = Duration::from_secs(1);
+
 fn map_bytes(map: &libbpf_rs::Map<'_>) -> u64 {
-    let path = format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd());
+    fact(map.as_fd(), "memlock:")
+}
+
+/// A number that the kernel gives for an object of ours (proc_pid_fdinfo(5)); 0 when it does not.
+fn fact(object: BorrowedFd<'_>, name: &str) -> u64 {
+    let path = format!("/proc/self/fdinfo/{}", object.as_raw_fd());
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let memory = text.lines().find_map(|line| line.strip_prefix("memlock:"));
-    memory.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
 
 fn check_pid_namespace() -> Result<(), CaptureError> {
@@ -197,20 +247,16 @@ fn check_pid_namespace() -> Result<(), CaptureError> {
 /// The file to take type information from; `None` for the kernel's own.
 fn type_information(options: &Options) -> Result<Option<PathBuf>, CaptureError> {
     match &options.btf {
-        Some(path) => types::find(path, Path::new("/")).map(Some),
+        Some(path) => btf_file::find(path, Path::new("/")).map(Some),
         None if Path::new(KERNEL_BTF).exists() => Ok(None),
         None => Err(CaptureError::NoBtf { path: KERNEL_BTF }),
     }
 }
 
 /// The process programs, writing to the same ring and counters.
-fn attach_process(
-    traffic: &Object,
-    btf: Option<&Path>,
-    functions: Functions,
-) -> Result<Attached, Refused> {
+fn attach_process(traffic: &Object, btf: Option<&Path>, facts: Facts) -> Result<Attached, Refused> {
     let load = || {
-        let mut open = attachment::open(objects::PROCESS, btf, functions)?;
+        let mut open = attachment::open(objects::PROCESS, btf, facts)?;
         attachment::share_maps(&mut open, traffic)?;
         open.load()
     };

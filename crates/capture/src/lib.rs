@@ -21,7 +21,9 @@
 
 mod abi;
 mod attachment;
+mod btf_file;
 mod error;
+mod facts;
 mod kernel;
 mod log;
 mod objects;
@@ -31,10 +33,9 @@ mod release;
 mod return_probe;
 #[allow(unsafe_code, reason = "shares memory with the kernel")]
 mod ring;
-mod types;
 
-pub use attachment::{Attachment, Refusal};
 pub use abi::{KernelCounters, Quantity, decode};
+pub use attachment::{Attachment, Refusal};
 pub use error::CaptureError;
 pub use kernel::{Capture, Options, ProgramReport};
 pub use recording::{Frame, Header, RecordingError, RecordingReader, RecordingWriter};

@@ -31,9 +31,9 @@ pub(crate) fn listen() {
         }
         log.reason.push_str(&line);
         if log.reason.len() > REASON_BYTES {
-            let cut = log.reason.len() - REASON_BYTES;
-            let cut = log.reason.ceil_char_boundary(cut);
-            log.reason.drain(..cut);
+            let least = log.reason.len() - REASON_BYTES;
+            let cut = (least..).find(|at| log.reason.is_char_boundary(*at));
+            log.reason.drain(..cut.unwrap_or(least));
         }
     })));
 }

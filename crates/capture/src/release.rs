@@ -10,3 +10,8 @@ pub(crate) fn version(release: &str) -> (u32, u32) {
 pub(crate) fn running() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
+
+/// How and when it was built (`uname -v`).
+pub(crate) fn build() -> String {
+    rustix::system::uname().version().to_string_lossy().into_owned()
+}

@@ -31,6 +31,10 @@ pub(crate) struct End {
 pub(crate) struct Observed {
     ends: HashMap<ConnectionKey, End>,
     pub(crate) segments: u64,
+    /// Calls that the traffic's processes say they made.
+    pub(crate) told: u64,
+    /// Segments that the capture has counted as missed.
+    pub(crate) missed: u64,
 }
 
 impl Observed {

@@ -1,6 +1,10 @@
 //! What is printed: for people, and for the script that makes a table of several kernels.
 
-use alaz_capture::{Attachment, Capture};
+use std::process::ExitCode;
+
+use alaz_capture::{Attachment, Capture, CaptureError};
+
+use crate::check::Passed;
 
 #[derive(Default)]
 pub(crate) struct Report {
@@ -8,8 +12,8 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn failed(&self) -> bool {
-        self.failures > 0
+    pub(crate) fn outcome(&self) -> ExitCode {
+        if self.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     /// `attachment WAY attached|refused|REFUSED`; in capitals when the kernel should allow it.
@@ -35,15 +39,27 @@ impl Report {
         }
     }
 
-    /// `case WAY ok|FAILED NAME`.
+    /// `chosen WAY`: what capture takes by itself.
+    pub(crate) fn chosen(&mut self, capture: Result<Capture, CaptureError>) {
+        match capture {
+            Ok(capture) => println!("chosen {}", capture.attachment()),
+            Err(error) => {
+                self.failures += 1;
+                println!("nothing can be chosen: {error}");
+            }
+        }
+    }
+
+    /// `case WAY ok|missed|FAILED NAME`.
     pub(crate) fn case(
         &mut self,
         attachment: Attachment,
         name: &str,
-        outcome: Result<(), String>,
+        outcome: Result<Passed, String>,
     ) {
         match outcome {
-            Ok(()) => println!("case {attachment} ok {name}"),
+            Ok(Passed::Exact) => println!("case {attachment} ok {name}"),
+            Ok(Passed::Missed) => println!("case {attachment} missed {name}"),
             Err(reason) => {
                 self.failures += 1;
                 println!("case {attachment} FAILED {name}");

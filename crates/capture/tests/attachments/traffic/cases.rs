@@ -36,7 +36,7 @@ fn mapped() -> Pair {
 }
 
 fn during(name: &'static str, open: fn() -> Pair, run: fn(&mut Pair)) -> Case {
-    Case { name, when: When::DuringTheCapture, connections: 1, open, run }
+    Case { name, when: When::DuringTheCapture, connections: 1, at_once: false, open, run }
 }
 
 fn before(name: &'static str, open: fn() -> Pair, run: fn(&mut Pair)) -> Case {
@@ -62,8 +62,14 @@ pub(crate) fn cases() -> Vec<Case> {
         during("dropping what is received", v4, dropping),
         during("waiting for all", v4, waiting),
         Case { connections: 200, ..during("many readers that wait", blocked, released) },
+        Case { connections: 16, at_once: true, ..during("more threads than CPUs", v4, crowded) },
         during("reading after the end", v4, half_closed),
     ]
+}
+
+/// Each reader waits once more, since only then it shows that the end of its first call was missed.
+pub(crate) fn more_readers_than_returns() -> Case {
+    Case { connections: 200, ..during("more readers than returns", blocked_twice, released_twice) }
 }
 
 fn read(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno> {
@@ -103,10 +109,32 @@ fn recv_send(pair: &mut Pair) {
     }
 }
 
+/// Threads are taken off their CPU at any point.
+fn crowded(pair: &mut Pair) {
+    for _ in 0..200 {
+        pair.send(Client, 100, write);
+        pair.receive_all(Server, read);
+        pair.send(Server, 500, write);
+        pair.receive_all(Client, read);
+    }
+}
+
 fn blocked() -> Pair {
     let mut pair = v4();
     pair.block(Server, 4000);
     pair
+}
+
+fn blocked_twice() -> Pair {
+    let mut pair = v4();
+    pair.block_for(Server, 300, 2);
+    pair
+}
+
+fn released_twice(pair: &mut Pair) {
+    pair.send(Client, 600, write);
+    pair.unblock(Server);
+    pair.unblock(Server);
 }
 
 fn released(pair: &mut Pair) {
@@ -277,9 +305,8 @@ fn cut_short(pair: &mut Pair) {
     pair.receive_all(Server, read);
     // Wherever among the buffers it ends.
     let lengths = [20_000; 100];
-    let sent = pair.send(Client, 2_000_000, |fd, bytes| {
-        rustix::io::writev(fd, &cut(bytes, &lengths))
-    });
+    let sent =
+        pair.send(Client, 2_000_000, |fd, bytes| rustix::io::writev(fd, &cut(bytes, &lengths)));
     assert!(sent < 2_000_000);
     pair.of_buffers(&lengths);
     pair.receive_all(Server, read);
@@ -302,8 +329,7 @@ fn peeking(pair: &mut Pair) {
 fn dropping(pair: &mut Pair) {
     pair.send(Client, 5000, write);
     let mut bytes = [MaybeUninit::uninit(); 3000];
-    let (_, dropped) =
-        rustix::net::recv(&pair.server, &mut bytes, RecvFlags::TRUNC).unwrap();
+    let (_, dropped) = rustix::net::recv(&pair.server, &mut bytes, RecvFlags::TRUNC).unwrap();
     pair.account(Server, false, dropped);
     pair.only_counted();
     pair.receive_all(Server, read);

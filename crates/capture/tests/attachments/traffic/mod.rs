@@ -12,9 +12,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cases::cases;
-pub(crate) use pair::{Side, content};
+pub(crate) use cases::{cases, more_readers_than_returns};
 use pair::Pair;
+pub(crate) use pair::{Side, content};
 
 /// First argument of the process that makes the traffic.
 pub(crate) const COMMAND: &str = "traffic";
@@ -25,6 +25,8 @@ pub(crate) struct Case {
     pub(crate) when: When,
     /// How many, all of which are open before bytes move on any.
     connections: usize,
+    /// They are used by a thread each, rather than one after the other.
+    at_once: bool,
     /// Connects, and does what must be done before the capture begins.
     open: fn() -> Pair,
     /// Moves the bytes.
@@ -127,13 +129,21 @@ impl Drop for Peers {
 
 /// The process of one case, from inside.
 pub(crate) fn run(name: &str) {
-    let cases = cases();
+    let cases: Vec<Case> = cases().into_iter().chain([more_readers_than_returns()]).collect();
     let case = cases.iter().find(|case| case.name == name).unwrap();
     let mut lines = std::io::stdin().lines();
     let mut pairs: Vec<Pair> = (0..case.connections).map(|_| (case.open)()).collect();
     println!("ready");
     lines.next();
-    pairs.iter_mut().for_each(case.run);
+    if case.at_once {
+        std::thread::scope(|scope| {
+            for pair in &mut pairs {
+                scope.spawn(|| (case.run)(pair));
+            }
+        });
+    } else {
+        pairs.iter_mut().for_each(case.run);
+    }
     let connections = pairs.iter_mut().map(Pair::told).collect();
     let told = Told { pid: std::process::id(), connections };
     println!("{}", serde_json::to_string(&told).unwrap());

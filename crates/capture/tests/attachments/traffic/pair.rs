@@ -2,8 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc::channel;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 
 use rustix::io::Errno;
 
@@ -47,7 +46,8 @@ pub(crate) struct Pair {
     sent: [u64; 2],
     received: [u64; 2],
     calls: Vec<Call>,
-    reader: Option<JoinHandle<(u32, Vec<u8>)>>,
+    /// Thread and results of reads that wait.
+    reader: Option<(u32, Receiver<Vec<u8>>)>,
 }
 
 impl Pair {
@@ -184,25 +184,36 @@ impl Pair {
 
     /// Lets another thread wait for up to `room` bytes, and returns when it does.
     pub(crate) fn block(&mut self, side: Side, room: usize) {
+        self.block_for(side, room, 1);
+    }
+
+    /// The same for several reads in a row.
+    pub(crate) fn block_for(&mut self, side: Side, room: usize, reads: usize) {
         let socket = self.socket(side).try_clone().unwrap();
         let (send_tid, receive_tid) = channel();
-        self.reader = Some(std::thread::spawn(move || {
+        let (send_bytes, received) = channel();
+        std::thread::spawn(move || {
             send_tid.send(gettid()).unwrap();
-            let mut bytes = vec![0; room];
-            let received = rustix::io::read(&socket, &mut bytes).unwrap();
-            bytes.truncate(received);
-            (gettid(), bytes)
-        }));
-        let status = format!("/proc/self/task/{}/stat", receive_tid.recv().unwrap());
+            for _ in 0..reads {
+                let mut bytes = vec![0; room];
+                let received = rustix::io::read(&socket, &mut bytes).unwrap();
+                bytes.truncate(received);
+                send_bytes.send(bytes).unwrap();
+            }
+        });
+        let tid = receive_tid.recv().unwrap();
         // It sleeps nowhere else but in its read (proc_pid_stat(5)).
+        let status = format!("/proc/self/task/{tid}/stat");
         while !std::fs::read_to_string(&status).unwrap().contains(") S ") {
             std::thread::yield_now();
         }
+        self.reader = Some((tid, received));
     }
 
-    /// Takes the bytes that the other thread waited for.
+    /// Takes the bytes of one read that another thread waited for.
     pub(crate) fn unblock(&mut self, side: Side) -> &mut Call {
-        let (tid, bytes) = self.reader.take().unwrap().join().unwrap();
+        let (tid, received) = self.reader.as_ref().unwrap();
+        let (tid, bytes) = (*tid, received.recv().unwrap());
         assert_eq!(bytes, content(self.received[side as usize], bytes.len()));
         let call = self.account(side, false, bytes.len());
         call.tid = tid;
