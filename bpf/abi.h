@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the kernel side writes and the user side reads: the records of the ring, the control table
- * and the counters. crates/capture/src/abi.rs mirrors this file; its tests compare every size and
- * offset with the type information of the compiled object, so the two cannot drift apart.
+ * What the kernel side writes and the user side reads: the records of the ring and the counters; and
+ * what the user side sets at the start. crates/capture/src/abi.rs mirrors this file; its tests
+ * compare every size and offset with the type information of the compiled object, so the two cannot
+ * drift apart.
  *
  * Rules: fixed-width types only, no implicit padding, times in ns on CLOCK_MONOTONIC, addresses and
  * ports in network byte order, everything else in the machine's own.
@@ -11,7 +12,7 @@
 #define ALAZ_ABI_H
 
 /* Raised with every change of a layout below. Recordings carry it. */
-#define ABI_VERSION 2
+#define ABI_VERSION 3
 
 /* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
 #define HEAD_MAX 4096
@@ -20,6 +21,17 @@
 #define COMM_MAX 16
 #define FILENAME_MAX 128
 #define ARGUMENTS_MAX 256
+
+/* What the loader tells the programs before they run. */
+struct settings {
+	/* Alaz's own process: its traffic is none of ours. */
+	__u32 own_pid;
+	/*
+	 * Of tcp_recvmsg: 6 (before 5.19, with `nonblock` before the flags), 5 or 4 (without
+	 * `addr_len` at the end). Distributions carry changes back, so the version does not tell.
+	 */
+	__u32 receive_arguments;
+};
 
 enum record_kind {
 	RECORD_OPEN = 1,
@@ -126,6 +138,8 @@ struct counters {
 	struct quantity ring_full;
 	/* No room in the table of connections. */
 	struct quantity table_full;
+	/* Of a call's two hooks the kernel ran only one, so that its bytes could not be told. */
+	struct quantity hook_missed;
 	/* Sent on, but the bytes could not be read: the page was not in memory. */
 	struct quantity unreadable;
 	/* Records other than segments that found no room in the ring. */

@@ -9,7 +9,8 @@ struct connection {
 	__u64 generation;
 	/* As they were when it was made: a socket whose ports differ is another connection. */
 	__u32 port_pair;
-	__u32 reserved;
+	/* The socket's error when it closed, kept until what it still held has been read. */
+	__u32 error;
 };
 
 /*
@@ -42,20 +43,35 @@ static __always_inline __u64 bytes_consumed(struct tcp_sock *tcp, __u32 sequence
 	return READ(tcp, bytes_received) - (__u32)(READ(tcp, rcv_nxt) - sequence);
 }
 
-/* Whether the peer's FIN has been read: it is the last to take a sequence number. */
-static __always_inline bool has_read_all(struct sock *sk, struct tcp_sock *tcp, __u32 read)
+/* Where the next byte to be received lies, or the last one ended. */
+static __always_inline __u32 receive_sequence(struct sock *sk, struct tcp_sock *tcp)
 {
-	return READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE) && read == READ(tcp, rcv_nxt);
+	__u32 sequence = READ(tcp, copied_seq);
+
+	/* The end of the stream takes a number as well, passed by the call that takes the last byte. */
+	if (sequence == READ(tcp, rcv_nxt) && READ(sk, __sk_common.skc_flags) & 1UL << SOCK_DONE)
+		sequence--;
+	return sequence;
 }
 
-/* Whether bytes wait to be read; a FIN alone does not count. */
-static __always_inline bool has_unread(struct sock *raw)
-{
-	struct sock *sk = KERNEL_POINTER(struct sock, raw);
-	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, raw);
-	__u32 waiting = READ(tcp, rcv_nxt) - READ(tcp, copied_seq);
+/* Where both directions of a socket stand: bytes passed, and the position of the next one. */
+struct progress {
+	__u64 sent;
+	__u64 consumed;
+	__u64 send_position;
+	__u64 receive_position;
+};
 
-	return waiting > (READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE) ? 1 : 0);
+static __always_inline void read_progress(struct sock *sk, struct progress *progress)
+{
+	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
+	__u32 written = READ(tcp, write_seq);
+	__u32 read = receive_sequence(sk, tcp);
+
+	progress->sent = bytes_sent(tcp, written);
+	progress->consumed = bytes_consumed(tcp, read);
+	progress->send_position = position_at(written, progress->sent);
+	progress->receive_position = position_at(read, progress->consumed);
 }
 
 static __always_inline void read_addresses(struct sock *sk, struct open_record *record)
@@ -85,22 +101,22 @@ static __always_inline __u32 namespace_of(struct sock *sk)
  * Not inlined, so that the records' types stand in the object's type information, against which
  * their mirror in Rust is checked.
  */
-static __noinline bool emit_open(struct open_record *record)
+static __noinline bool emit_open(__u32 lane, struct open_record *record)
 {
-	return emit(record, sizeof(*record));
+	return emit(lane, record, sizeof(*record));
 }
 
-static __noinline bool emit_close(struct close_record *record)
+static __noinline bool emit_close(__u32 lane, struct close_record *record)
 {
-	return emit(record, sizeof(*record));
+	return emit(lane, record, sizeof(*record));
 }
 
 /*
  * Tells the user side of a connection and remembers it, in this order: where there is no room for
  * the record, the next call tries again. Returns its generation, or 0.
  */
-static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream,
-				  __u64 send_position, __u64 receive_position)
+static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u32 mid_stream,
+				  struct progress *progress)
 {
 	struct sock *sk = KERNEL_POINTER(struct sock, raw);
 	__u64 socket = (__u64)raw;
@@ -111,8 +127,10 @@ static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream
 	record.role = role;
 	record.mid_stream = mid_stream;
 	record.time = bpf_ktime_get_ns();
-	record.send_position = send_position;
-	record.receive_position = receive_position;
+	if (progress) {
+		record.send_position = progress->send_position;
+		record.receive_position = progress->receive_position;
+	}
 	record.key.socket = socket;
 	record.key.generation = record.time;
 	read_addresses(sk, &record);
@@ -122,30 +140,57 @@ static __noinline __u64 introduce(struct sock *raw, __u32 role, __u32 mid_stream
 	entry.port_pair = READ(sk, __sk_common.skc_portpair);
 	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_ANY))
 		return 0;
-	if (!emit_open(&record)) {
+	if (!emit_open(lane, &record)) {
 		bpf_map_delete_elem(&connections, &socket);
 		return 0;
 	}
 	return entry.generation;
 }
 
-static __always_inline void conclude(struct sock *raw)
+/*
+ * The entry of this very connection: a socket that connects again has other ports. One that is
+ * closed has given its port back, but keeps its entry while there is something to read.
+ */
+static __always_inline struct connection *known(struct sock *sk)
 {
-	struct sock *sk = KERNEL_POINTER(struct sock, raw);
-	__u64 socket = (__u64)raw;
+	__u64 socket = (__u64)sk;
+	struct connection *entry = bpf_map_lookup_elem(&connections, &socket);
+
+	if (!entry || entry->port_pair == READ(sk, __sk_common.skc_portpair) ||
+	    READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		return entry;
+	return 0;
+}
+
+/* The end of the stream, not read, counts as one byte. */
+static __always_inline bool is_unread(struct sock *sk)
+{
+	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
+
+	return (__s32)(READ(tcp, rcv_nxt) - READ(tcp, copied_seq)) > 1;
+}
+
+/* The connection is over, but the application may still read what came before. */
+static __always_inline void conclude(__u32 lane, struct sock *sk, bool destroyed)
+{
+	__u64 socket = (__u64)sk;
 	struct connection *entry;
 	struct close_record record = {};
 
 	entry = bpf_map_lookup_elem(&connections, &socket);
 	if (!entry)
 		return;
+	if (!destroyed && is_unread(sk)) {
+		entry->error = READ(sk, sk_err);
+		return;
+	}
 	record.kind = RECORD_CLOSE;
-	record.error = READ(sk, sk_err);
+	record.error = entry->error ? entry->error : READ(sk, sk_err);
 	record.key.socket = socket;
 	record.key.generation = entry->generation;
 	record.time = bpf_ktime_get_ns();
 	bpf_map_delete_elem(&connections, &socket);
-	emit_close(&record);
+	emit_close(lane, &record);
 }
 
 #endif

@@ -27,6 +27,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
@@ -39,21 +40,31 @@ enum bpf_map_type {
 #define IPPROTO_TCP 6
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
+#define MSG_OOB 1
 #define MSG_PEEK 2
 #define MSG_TRUNC 0x20
+#define MSG_ERRQUEUE 0x2000
+/* include/uapi/linux/uio.h */
+#define UIO_MAXIOV 1024
+/* include/linux/sched.h: a thread of the kernel's own. */
+#define PF_KTHREAD 0x00200000
 
 /* include/net/tcp_states.h */
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
 /* enum sock_flags, include/net/sock.h: the peer has finished. */
+#define SOCK_DONE 1
+
+/* include/net/sock.h, enum sock_flags: the peer has finished. */
 #define SOCK_DONE 1
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r10, r9, r8, dx, si, di, orig_ax, cs;
+	unsigned long r10, r9, r8, ax, cx, dx, si, di, orig_ax, cs;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
@@ -114,8 +125,38 @@ struct tcp_sock {
 	__u64 tcp_wstamp_ns;
 };
 
+struct inet_connection_sock {
+	const void *icsk_ulp_ops;
+};
+
 struct socket {
 	struct sock *sk;
+};
+
+/* include/linux/uio.h; the numbers differ between kernels, so only the names count. */
+enum iter_type {
+	ITER_IOVEC,
+	ITER_UBUF,
+};
+
+struct iov_iter {
+	__u8 iter_type;
+	size_t iov_offset;
+	size_t count;
+	/* One buffer, since 6.0. */
+	void *ubuf;
+	/* Several; the first name is that of kernels before 6.4. */
+	const void *iov;
+	const void *__iov;
+};
+
+/* Before 5.14: the type and, in its lowest bit, the direction. */
+struct iov_iter___before_5_14 {
+	unsigned int type;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
 };
 
 struct inode {
@@ -144,10 +185,15 @@ struct mm_struct {
 struct task_struct {
 	int pid;
 	int tgid;
+	unsigned int flags;
 	char comm[16];
 	struct task_struct *real_parent;
 	struct files_struct *files;
 	struct mm_struct *mm;
+};
+
+struct trace_event_raw_sys_exit {
+	long ret;
 };
 
 struct linux_binprm {

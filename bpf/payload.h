@@ -24,16 +24,43 @@ struct segment_scratch {
 
 /* How the bytes of a call lie in the application's memory. */
 enum payload_shape {
+	/* Not at all: they came from a file, or were dropped (MSG_TRUNC, tcp(7)). */
 	PAYLOAD_NONE,
+	/* They should be, but it could not be told where. */
+	PAYLOAD_LOST,
 	PAYLOAD_BUFFER,
+	/* A list of buffers, itself in the application's memory. */
 	PAYLOAD_VECTOR,
+	/* The same in the kernel's memory. */
+	PAYLOAD_KERNEL_VECTOR,
+	/* A message (sendmsg(2)) that names such a list. */
 	PAYLOAD_MESSAGE,
 };
 
+struct payload {
+	__u32 shape;
+	/* Of the buffers in a list. */
+	__u32 count;
+	/* Address of the buffer, list or message. */
+	__u64 base;
+	/* Bytes at the start of the first buffer of a list that are not this call's. */
+	__u64 skip;
+};
+
+/*
+ * Receiving that leaves the stream where it is: a look at it, the urgent byte beside it, and what
+ * is not of it at all (recv(2)).
+ */
+static __always_inline bool moves_nothing(__u32 flags)
+{
+	return flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE);
+}
+
 /* Returns false when a page was not there. */
-static __always_inline bool copy_buffer(struct segment_scratch *scratch, __u64 base, __u32 length)
+static __always_inline bool copy_buffer(struct segment_scratch *scratch, __u64 base)
 {
 	struct segment_record *record = &scratch->record;
+	__u32 length = record->length;
 	__u32 head = length < HEAD_MAX ? length : HEAD_MAX;
 	__u32 tail;
 
@@ -68,6 +95,8 @@ static __always_inline bool copy_part(struct segment_scratch *scratch, struct us
 	__u64 here = part->length < left ? part->length : left;
 	__u32 take = here < HEAD_MAX ? here : HEAD_MAX;
 
+	if (here == 0)
+		return true;
 	if (offset == scratch->passed && offset < HEAD_MAX) {
 		if (take > HEAD_MAX - offset)
 			take = HEAD_MAX - offset;
@@ -107,18 +136,28 @@ static __always_inline bool copy_last(struct segment_scratch *scratch)
 	return true;
 }
 
-static __always_inline bool copy_vector(struct segment_scratch *scratch, __u64 vector, __u64 count)
+static __always_inline bool copy_vector(struct segment_scratch *scratch, struct payload *payload)
 {
 	__u32 i;
 
 	scratch->passed = 0;
 	for (i = 0; i < VECTOR_MAX; i++) {
 		struct user_iovec part;
+		void *from = (void *)(payload->base + i * sizeof(part));
+		long failed;
 
-		if (i >= count || scratch->passed >= scratch->record.length)
+		if (i >= payload->count || scratch->passed >= scratch->record.length)
 			break;
-		if (bpf_probe_read_user(&part, sizeof(part), (void *)(vector + i * sizeof(part))))
+		if (payload->shape == PAYLOAD_KERNEL_VECTOR)
+			failed = bpf_probe_read_kernel(&part, sizeof(part), from);
+		else
+			failed = bpf_probe_read_user(&part, sizeof(part), from);
+		if (failed)
 			return false;
+		if (i == 0) {
+			part.base += payload->skip;
+			part.length -= payload->skip;
+		}
 		if (!copy_part(scratch, &part))
 			return false;
 	}
@@ -126,6 +165,29 @@ static __always_inline bool copy_vector(struct segment_scratch *scratch, __u64 v
 	    scratch->record.head_length == scratch->record.length)
 		return true;
 	return copy_last(scratch);
+}
+
+static __noinline bool copy_payload(struct segment_scratch *scratch, struct payload *payload)
+{
+	struct user_msghdr message;
+
+	switch (payload->shape) {
+	case PAYLOAD_NONE:
+		return true;
+	case PAYLOAD_BUFFER:
+		return copy_buffer(scratch, payload->base);
+	case PAYLOAD_MESSAGE:
+		if (bpf_probe_read_user(&message, sizeof(message), (void *)payload->base))
+			return false;
+		payload->base = message.vector;
+		payload->count = message.vector_length;
+		return copy_vector(scratch, payload);
+	case PAYLOAD_VECTOR:
+	case PAYLOAD_KERNEL_VECTOR:
+		return copy_vector(scratch, payload);
+	default:
+		return false;
+	}
 }
 
 #endif

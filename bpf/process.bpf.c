@@ -10,7 +10,7 @@ struct {
 	__type(value, struct exec_record);
 } exec_scratch SEC(".maps");
 
-SEC("tp_btf/sched_process_exec")
+TRACEPOINT("sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
 {
 	struct exec_record *record;
@@ -41,17 +41,17 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (bpf_probe_read_user(record->arguments, size, (void *)start) == 0)
 		record->arguments_length = size;
 
-	emit(record, sizeof(*record));
+	emit(LANE_EXEC, record, sizeof(*record));
 	return 0;
 }
 
 /* Not inlined for the sake of its type information, see connection.h. */
 static __noinline bool emit_exit(struct exit_record *record)
 {
-	return emit(record, sizeof(*record));
+	return emit(LANE_EXIT, record, sizeof(*record));
 }
 
-SEC("tp_btf/sched_process_exit")
+TRACEPOINT("sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
 	struct exit_record record = {};

@@ -18,6 +18,9 @@
  * Two ways to read kernel memory from one source. Since 6.2 a pointer can be cast to a read-only
  * one of a known type and then read by plain loads; before, each read is a helper call. The build
  * makes an object of each kind, and the loader takes the first that the kernel accepts.
+ *
+ * The second kind asks nothing of the kernel's type information but offsets, which may come from a
+ * file: typed tracepoints (tp_btf) and kernel functions (ksym) need the kernel's own.
  */
 #ifdef DIRECT_READS
 extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
@@ -25,16 +28,18 @@ extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
 	((type *)bpf_rdonly_cast((const void *)(pointer), bpf_core_type_id_kernel(type)))
 #define READ(pointer, member) ((pointer)->member)
 #define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task_btf())
+#define TRACEPOINT(name) SEC("tp_btf/" name)
 #else
 #define KERNEL_POINTER(type, pointer) ((type *)(pointer))
 #define READ(pointer, member) BPF_CORE_READ(pointer, member)
 #define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task())
+#define TRACEPOINT(name) SEC("raw_tp/" name)
 #endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Alaz's own process: its traffic is none of ours. */
-const volatile __u32 own_pid = 0;
+/* The only constant of each object: the loader replaces all there is. */
+const volatile struct settings settings = {};
 
 /* Sized by the loader. */
 struct {
@@ -42,31 +47,47 @@ struct {
 	__uint(max_entries, 1 << 24);
 } ring SEC(".maps");
 
+/*
+ * Where the kernel allows that, a program can be preempted by another one on the same CPU; not by
+ * itself, the kernel sees to that. So what is kept by CPU is kept by program, too.
+ */
+enum lane {
+	LANE_SEND,
+	LANE_RECEIVE,
+	LANE_SEND_PAGE,
+	LANE_SPLICE_READ,
+	/* The others move no bytes. */
+	MOVING_LANES,
+	LANE_STATE = MOVING_LANES,
+	LANE_DESTROY,
+	LANE_EXEC,
+	LANE_EXIT,
+	LANES,
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, LANES);
 	__type(key, __u32);
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-static __always_inline struct counters *own_counters(void)
+static __always_inline struct counters *own_counters(__u32 lane)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&counters, &zero);
+	return bpf_map_lookup_elem(&counters, &lane);
 }
 
 /*
  * Never wakes the reader: a wake-up would cost the application far more than the record itself.
  * The reader comes by on a timer.
  */
-static __always_inline bool emit(void *record, __u64 size)
+static __always_inline bool emit(__u32 lane, void *record, __u64 size)
 {
 	struct counters *count;
 
 	if (bpf_ringbuf_output(&ring, record, size, BPF_RB_NO_WAKEUP) == 0)
 		return true;
-	count = own_counters();
+	count = own_counters(lane);
 	if (count)
 		count->events_lost++;
 	return false;

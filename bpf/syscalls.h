@@ -7,10 +7,10 @@
 
 struct call {
 	__u32 descriptor;
+	/* Calls from one descriptor to another: the one that is sent to, when it is a socket. */
+	__s32 target;
 	__u32 direction;
-	__u32 shape;
-	__u64 payload;
-	__u64 count;
+	struct payload payload;
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -24,13 +24,14 @@ struct call {
 #define CALL_RECVFROM 45
 #define CALL_SENDMSG 46
 #define CALL_RECVMSG 47
-#define CALL_NUMBER(regs) ((regs)->orig_ax)
-#define ARGUMENT_1(regs) ((regs)->di)
-#define ARGUMENT_2(regs) ((regs)->si)
-#define ARGUMENT_3(regs) ((regs)->dx)
-#define ARGUMENT_4(regs) ((regs)->r10)
+#define CALL_SPLICE 275
+#define CALL_NUMBER(regs) READ(regs, orig_ax)
+#define ARGUMENT_1(regs) READ(regs, di)
+#define ARGUMENT_2(regs) READ(regs, si)
+#define ARGUMENT_3(regs) READ(regs, dx)
+#define ARGUMENT_4(regs) READ(regs, r10)
 /* 32-bit callers number their calls differently; __USER32_CS, arch/x86/include/asm/segment.h */
-#define IS_32_BIT(regs) ((regs)->cs == 0x23)
+#define IS_32_BIT(regs) (READ(regs, cs) == 0x23)
 #elif defined(__TARGET_ARCH_arm64)
 /* include/uapi/asm-generic/unistd.h */
 #define CALL_READ 63
@@ -38,17 +39,18 @@ struct call {
 #define CALL_READV 65
 #define CALL_WRITEV 66
 #define CALL_SENDFILE 71
+#define CALL_SPLICE 76
 #define CALL_SENDTO 206
 #define CALL_RECVFROM 207
 #define CALL_SENDMSG 211
 #define CALL_RECVMSG 212
-#define CALL_NUMBER(regs) ((regs)->syscallno)
-#define ARGUMENT_1(regs) ((regs)->orig_x0)
-#define ARGUMENT_2(regs) ((regs)->regs[1])
-#define ARGUMENT_3(regs) ((regs)->regs[2])
-#define ARGUMENT_4(regs) ((regs)->regs[3])
+#define CALL_NUMBER(regs) READ(regs, syscallno)
+#define ARGUMENT_1(regs) READ(regs, orig_x0)
+#define ARGUMENT_2(regs) READ(regs, regs[1])
+#define ARGUMENT_3(regs) READ(regs, regs[2])
+#define ARGUMENT_4(regs) READ(regs, regs[3])
 /* PSR_MODE32_BIT, arch/arm64/include/uapi/asm/ptrace.h */
-#define IS_32_BIT(regs) ((regs)->pstate & 0x10)
+#define IS_32_BIT(regs) (READ(regs, pstate) & 0x10)
 #else
 #error "Alaz knows the system calls of x86-64 and arm64 only"
 #endif
@@ -58,8 +60,11 @@ static __always_inline bool socket_call(struct pt_regs *regs, struct call *call)
 {
 	__u32 flags = 0;
 
-	call->count = 0;
-	call->shape = PAYLOAD_BUFFER;
+	call->payload.count = 0;
+	call->payload.skip = 0;
+	call->payload.shape = PAYLOAD_BUFFER;
+	call->descriptor = ARGUMENT_1(regs);
+	call->target = -1;
 	switch (CALL_NUMBER(regs)) {
 	case CALL_READ:
 		call->direction = DIRECTION_RECEIVE;
@@ -74,38 +79,40 @@ static __always_inline bool socket_call(struct pt_regs *regs, struct call *call)
 		break;
 	case CALL_READV:
 		call->direction = DIRECTION_RECEIVE;
-		call->shape = PAYLOAD_VECTOR;
-		call->count = ARGUMENT_3(regs);
+		call->payload.shape = PAYLOAD_VECTOR;
+		call->payload.count = ARGUMENT_3(regs);
 		break;
 	case CALL_WRITEV:
 		call->direction = DIRECTION_SEND;
-		call->shape = PAYLOAD_VECTOR;
-		call->count = ARGUMENT_3(regs);
+		call->payload.shape = PAYLOAD_VECTOR;
+		call->payload.count = ARGUMENT_3(regs);
 		break;
 	case CALL_SENDMSG:
 		call->direction = DIRECTION_SEND;
-		call->shape = PAYLOAD_MESSAGE;
+		call->payload.shape = PAYLOAD_MESSAGE;
 		break;
 	case CALL_RECVMSG:
 		call->direction = DIRECTION_RECEIVE;
-		call->shape = PAYLOAD_MESSAGE;
+		call->payload.shape = PAYLOAD_MESSAGE;
 		flags = ARGUMENT_3(regs);
 		break;
 	case CALL_SENDFILE:
 		call->direction = DIRECTION_SEND;
-		call->shape = PAYLOAD_NONE;
+		call->payload.shape = PAYLOAD_NONE;
+		break;
+	case CALL_SPLICE:
+		call->direction = DIRECTION_RECEIVE;
+		call->payload.shape = PAYLOAD_NONE;
+		call->target = ARGUMENT_3(regs);
 		break;
 	default:
 		return false;
 	}
-	/* Peeking moves nothing. */
-	if (flags & MSG_PEEK || IS_32_BIT(regs))
+	if (moves_nothing(flags) || IS_32_BIT(regs))
 		return false;
-	/* Truncating drops the bytes without copying them (tcp(7)). */
 	if (flags & MSG_TRUNC)
-		call->shape = PAYLOAD_NONE;
-	call->descriptor = ARGUMENT_1(regs);
-	call->payload = ARGUMENT_2(regs);
+		call->payload.shape = PAYLOAD_NONE;
+	call->payload.base = ARGUMENT_2(regs);
 	return true;
 }
 

@@ -4,13 +4,17 @@
 mod compile;
 
 fn main() {
-    // The socket programs come twice: reading kernel memory by plain loads (Linux 6.2 and newer),
-    // and by helper calls.
+    // What sees traffic comes once per way to attach it, and each of these twice: reading kernel
+    // memory by plain loads (Linux 6.2 and newer), and by helper calls.
     compile::compile(
         "../../bpf",
         &[
-            ("socket.bpf.c", &["-DDIRECT_READS"], "socket_direct.bpf.o"),
-            ("socket.bpf.c", &[], "socket.bpf.o"),
+            ("socket.bpf.c", &["-DFEXIT", "-DDIRECT_READS"], "fexit_direct.bpf.o"),
+            ("socket.bpf.c", &["-DFEXIT"], "fexit.bpf.o"),
+            ("socket.bpf.c", &["-DDIRECT_READS"], "kprobe_direct.bpf.o"),
+            ("socket.bpf.c", &[], "kprobe.bpf.o"),
+            ("syscalls.bpf.c", &["-DDIRECT_READS"], "syscalls_direct.bpf.o"),
+            ("syscalls.bpf.c", &[], "syscalls.bpf.o"),
             ("process.bpf.c", &[], "process.bpf.o"),
         ],
     );

@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub use encode::encode;
 
 /// Version of the layouts; recordings carry it.
-pub(crate) const ABI_VERSION: u32 = 2;
+pub(crate) const ABI_VERSION: u32 = 3;
 
 const RECORD_OPEN: u32 = 1;
 const RECORD_SEGMENT: u32 = 2;
@@ -26,6 +26,14 @@ const RECORD_EXIT: u32 = 5;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
+
+/// What the programs are told before they run.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct Settings {
+    pub(crate) own_pid: u32,
+    pub(crate) receive_arguments: u32,
+}
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -131,6 +139,9 @@ pub struct KernelCounters {
     pub ring_full: Quantity,
     /// Lost: no room in the table of connections.
     pub table_full: Quantity,
+    /// Lost: the kernel did not run the hook, or of a call's two hooks only one. Bytes as far as they
+    /// are known.
+    pub hook_missed: Quantity,
     /// Delivered, but without their bytes: the application's page was not in memory.
     pub unreadable: Quantity,
     /// Records of connections and processes that found no room in the ring.
@@ -143,8 +154,15 @@ impl KernelCounters {
         self.seen.add(other.seen);
         self.ring_full.add(other.ring_full);
         self.table_full.add(other.table_full);
+        self.hook_missed.add(other.hook_missed);
         self.unreadable.add(other.unreadable);
         self.events_lost += other.events_lost;
+    }
+
+    /// Adds calls of which nothing is known but that they were not seen.
+    pub(crate) fn miss(&mut self, segments: u64) {
+        self.seen.segments += segments;
+        self.hook_missed.segments += segments;
     }
 }
 
@@ -313,7 +331,10 @@ mod tests {
 
     #[test]
     fn mirrors_the_header() {
-        for object in [crate::objects::SOCKET, crate::objects::SOCKET_DIRECT] {
+        use crate::objects::{FEXIT, FEXIT_DIRECT, KPROBE, KPROBE_DIRECT, PROCESS};
+        use crate::objects::{SYSCALLS, SYSCALLS_DIRECT};
+        for object in [FEXIT, FEXIT_DIRECT, KPROBE, KPROBE_DIRECT, SYSCALLS, SYSCALLS_DIRECT] {
+            same_layout!(object, "settings", Settings, [own_pid, receive_arguments]);
             same_layout!(object, "connection_key", Key, [socket, generation]);
             same_layout!(
                 object,
@@ -360,10 +381,10 @@ mod tests {
                 object,
                 "counters",
                 KernelCounters,
-                [seen, ring_full, table_full, unreadable, events_lost]
+                [seen, ring_full, table_full, hook_missed, unreadable, events_lost]
             );
         }
-        let object = crate::objects::PROCESS;
+        let object = PROCESS;
         same_layout!(
             object,
             "exec_record",

@@ -1,5 +1,9 @@
 //! Why capturing cannot start, and what to do about it.
 
+use std::path::PathBuf;
+
+use crate::attachment::Refusal;
+
 /// Capturing could not start. The message names the cause and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
@@ -9,14 +13,22 @@ pub enum CaptureError {
          CAP_SYS_PTRACE"
     )]
     Permission,
-    /// The kernel does not describe its own types.
+    /// The kernel does not describe its own types, and no file was given that does.
     #[error(
-        "this kernel has no type information ({path} is missing): Alaz needs a kernel built with \
-         CONFIG_DEBUG_INFO_BTF=y"
+        "this kernel has no type information ({path} is missing): use a kernel built with \
+         CONFIG_DEBUG_INFO_BTF=y, or name a file that describes it (BTFHub has one for most)"
     )]
     NoBtf {
         /// Where it was looked for.
         path: &'static str,
+    },
+    /// The file or folder that was given does not describe this kernel.
+    #[error("{path}: {reason}")]
+    BtfFile {
+        /// What was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Process ids would be those of a container, not those the kernel side reports.
     #[error(
@@ -24,15 +36,11 @@ pub enum CaptureError {
          the container in the host's (docker run --pid=host, or hostPID: true in Kubernetes)"
     )]
     PidNamespace,
-    /// A program was refused by the kernel.
-    #[error("the kernel refused the program {program}: {reason}{}", log_excerpt(log))]
+    /// Every way to see traffic was refused by the kernel.
+    #[error("the kernel refused every way to see traffic{}", listed(refusals))]
     Refused {
-        /// Which one.
-        program: &'static str,
-        /// The kernel's error.
-        reason: String,
-        /// The end of what libbpf and the verifier said.
-        log: String,
+        /// The ways that were tried, best first.
+        refusals: Vec<Refusal>,
     },
     /// The ring could not be mapped, or a counter not read.
     #[error("{what}: {source}")]
@@ -44,6 +52,7 @@ pub enum CaptureError {
     },
 }
 
-fn log_excerpt(log: &str) -> String {
-    if log.is_empty() { String::new() } else { format!("\n{log}") }
+fn listed(refusals: &[Refusal]) -> String {
+    let line = |refusal: &Refusal| format!("\n{}: {}", refusal.attachment, refusal.reason);
+    refusals.iter().map(line).collect()
 }

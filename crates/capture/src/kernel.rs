@@ -1,36 +1,41 @@
-//! The kernel side: loading the programs, attaching them, reading what they write.
+//! A running capture: starting it, reading what the kernel side writes, its counters.
 
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use alaz_model::Event;
-use libbpf_rs::{
-    ErrorKind, Link, MapCore, MapFlags, Object, ObjectBuilder, OpenObject, PrintLevel,
-};
+use libbpf_rs::{MapCore, MapFlags, Object};
 use zerocopy::FromBytes;
 
 use crate::abi::{self, KernelCounters};
+use crate::attachment::{self, Attached, Attachment, Hook, Refusal, Refused, find_map};
 use crate::error::CaptureError;
-use crate::objects::{self, Aligned};
+use crate::facts::{Facts, KERNEL_BTF};
 use crate::ring::Ring;
+use crate::{btf_file, log, objects, return_probe};
 
-const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Inode of the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h).
 pub(crate) const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
-/// How much room the kernel side gets.
-#[derive(Clone, Copy, Debug)]
+/// How to capture.
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Bytes of the ring between kernel and user side; a power of two, at least a page.
     pub ring_bytes: u32,
     /// Connections known at once. One takes about 100 bytes of kernel memory.
     pub connections: u32,
+    /// The only way to attach that is tried; `None`: the best that the kernel allows.
+    pub attachment: Option<Attachment>,
+    /// Type information (BTF) of this very kernel, for kernels that do not bring it themselves: a
+    /// file, or a folder laid out as BTFHub's archive.
+    pub btf: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { ring_bytes: 16 << 20, connections: 65_536 }
+        Options { ring_bytes: 16 << 20, connections: 65_536, attachment: None, btf: None }
     }
 }
 
@@ -41,69 +46,94 @@ pub struct ProgramReport {
     pub program: String,
     /// What would be missing without it.
     pub purpose: &'static str,
+    /// The way that was chosen for it; `None` when there is only one.
+    pub attachment: Option<Attachment>,
     /// The kernel's reason when it refused.
     pub refused: Option<String>,
+    /// Instructions that the kernel's verifier walked; 0 when it did not say.
+    pub verified_instructions: u32,
 }
 
 /// A running capture. Everything in the kernel goes when it is dropped, or with the process.
 pub struct Capture {
     // Dropped in this order: the ring before the map behind it.
     ring: Ring,
-    links: Vec<Link>,
-    socket: Object,
+    hooks: Vec<Hook>,
+    traffic: Object,
     process: Option<Object>,
     reports: Vec<ProgramReport>,
+    attachment: Attachment,
+    refusals: Vec<Refusal>,
+    facts: Facts,
+    skipped: Mutex<Skipped>,
 }
 
 impl Capture {
-    /// Loads and attaches the programs. Those that only add names may be refused (see
+    /// Loads and attaches the programs. Those that only add to the picture may be refused (see
     /// [`Capture::reports`]); those that see traffic may not.
     ///
     /// # Errors
     /// See [`CaptureError`]; nothing is left in the kernel.
     pub fn start(options: &Options) -> Result<Capture, CaptureError> {
-        check_surroundings()?;
-        let socket = load_socket(options)?;
-        let mut links = Vec::new();
-        let mut reports = Vec::new();
-        for (link, report) in attach_all(&socket, "traffic of TCP connections") {
-            if let Some(reason) = report.refused {
-                return Err(CaptureError::Refused {
-                    program: "socket",
-                    reason: format!("{}: {reason}", report.program),
-                    log: take_log(),
-                });
-            }
-            links.extend(link);
-            reports.push(report);
-        }
-        let ring = open_ring(&socket, options.ring_bytes)?;
-
-        let process = load_process(&socket);
-        let process = match process {
+        check_pid_namespace()?;
+        let options = Options { btf: type_information(options)?, ..options.clone() };
+        log::listen();
+        return_probe::remove_leftovers();
+        let facts = Facts::read(options.btf.as_deref());
+        let (attachment, traffic, refusals) = attachment::attach(&options, facts)?;
+        let Attached { mut hooks, object: traffic, mut reports } = traffic;
+        let ring = open_ring(&traffic, options.ring_bytes)?;
+        let process = match attach_process(&traffic, options.btf.as_deref(), facts) {
             Ok(process) => {
-                for (link, report) in attach_all(&process, NAMES_PURPOSE) {
-                    links.extend(link);
-                    reports.push(report);
-                }
-                Some(process)
+                hooks.extend(process.hooks);
+                reports.extend(process.reports);
+                Some(process.object)
             }
-            Err(error) => {
+            Err(refused) => {
                 reports.push(ProgramReport {
                     program: "process".to_owned(),
-                    purpose: NAMES_PURPOSE,
-                    refused: Some(error.to_string()),
+                    purpose: attachment::NAMES_PURPOSE,
+                    attachment: None,
+                    refused: Some(refused.to_string()),
+                    verified_instructions: 0,
                 });
                 None
             }
         };
-        Ok(Capture { ring, links, socket, process, reports })
+        let skipped = Mutex::new(Skipped { runs: 0, asked: Instant::now() });
+        Ok(Capture { ring, hooks, traffic, process, reports, attachment, refusals, facts, skipped })
     }
 
     /// Takes the programs off the kernel. What they wrote stays to be read, and the counters are
     /// final.
     pub fn detach(&mut self) {
-        self.links.clear();
+        self.hooks.clear();
+    }
+
+    /// How traffic is seen.
+    #[must_use]
+    pub fn attachment(&self) -> Attachment {
+        self.attachment
+    }
+
+    /// Better ways to see it that this kernel refused, and why.
+    #[must_use]
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// Whether the kernel may skip the programs that see traffic: while a thread that was preempted
+    /// in one waits for its CPU. What is missed then is counted, and may be counted too high.
+    #[must_use]
+    pub fn may_skip(&self) -> bool {
+        let attached = |name: &str| {
+            self.traffic.progs_mut().any(|program| program.name() == name && program.autoload())
+        };
+        match self.attachment {
+            Attachment::Fexit => self.facts.preempts,
+            Attachment::Kprobe => false,
+            Attachment::Syscall => self.facts.preempts_tracepoints && attached("on_call_end"),
+        }
     }
 
     /// What is attached, and what was refused and why.
@@ -139,15 +169,17 @@ impl Capture {
     /// When the kernel refuses to read its own map.
     pub fn counters(&self) -> Result<KernelCounters, CaptureError> {
         let read = || -> libbpf_rs::Result<KernelCounters> {
-            let map = find_map(&self.socket, "counters")?;
-            let key = 0_u32.to_ne_bytes();
-            let values = map.lookup_percpu(&key, MapFlags::ANY)?.unwrap_or_default();
+            let map = find_map(&self.traffic, "counters")?;
             let mut total = KernelCounters::default();
-            for value in values {
-                if let Ok((counters, _)) = KernelCounters::read_from_prefix(&value) {
-                    total.add(&counters);
+            for lane in 0..map.max_entries() {
+                let values = map.lookup_percpu(&lane.to_ne_bytes(), MapFlags::ANY)?;
+                for value in values.unwrap_or_default() {
+                    if let Ok((counters, _)) = KernelCounters::read_from_prefix(&value) {
+                        total.add(&counters);
+                    }
                 }
             }
+            total.miss(self.skipped_runs());
             Ok(total)
         };
         read().map_err(|error| CaptureError::System {
@@ -156,141 +188,85 @@ impl Capture {
         })
     }
 
+    /// How often the kernel did not run a program that sees traffic, because it was running already
+    /// on that CPU and was preempted there. Such a call may have moved nothing.
+    fn skipped_runs(&self) -> u64 {
+        // Kprobes are not preempted, and account for themselves.
+        if self.attachment == Attachment::Kprobe {
+            return 0;
+        }
+        let Ok(mut skipped) = self.skipped.lock() else { return 0 };
+        if skipped.asked.elapsed() > SKIPPED_AGE || self.hooks.is_empty() {
+            let programs = self.traffic.progs_mut().filter(|it| it.autoload());
+            skipped.runs = programs.map(|it| fact(it.as_fd(), "recursion_misses:")).sum();
+            skipped.asked = Instant::now();
+        }
+        skipped.runs
+    }
+
     /// Kernel memory that the maps take, in bytes, as the kernel accounts it.
     #[must_use]
     pub fn map_bytes(&self) -> u64 {
         let shared = |name: &std::ffi::OsStr| name == "ring" || name == "counters";
-        let own = self.socket.maps().map(|map| map_bytes(&map)).sum::<u64>();
+        let own = self.traffic.maps().map(|map| map_bytes(&map)).sum::<u64>();
         let process = self.process.iter().flat_map(|object| object.maps());
         own + process.filter(|map| !shared(map.name())).map(|map| map_bytes(&map)).sum::<u64>()
     }
 }
 
-const NAMES_PURPOSE: &str = "names of processes that live only for moments";
+/// The kernel counts skipped runs by program; asking it costs more than reading a map.
+struct Skipped {
+    runs: u64,
+    asked: Instant,
+}
+
+const SKIPPED_AGE: Duration = Duration::from_secs(1);
 
 fn map_bytes(map: &libbpf_rs::Map<'_>) -> u64 {
-    let path = format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd());
+    fact(map.as_fd(), "memlock:")
+}
+
+/// A number that the kernel gives for an object of ours (proc_pid_fdinfo(5)); 0 when it does not.
+fn fact(object: BorrowedFd<'_>, name: &str) -> u64 {
+    let path = format!("/proc/self/fdinfo/{}", object.as_raw_fd());
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let memory = text.lines().find_map(|line| line.strip_prefix("memlock:"));
-    memory.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
 
-fn check_surroundings() -> Result<(), CaptureError> {
-    install_log();
-    if std::fs::read_link("/proc/self/ns/pid")
-        .is_ok_and(|namespace| namespace.as_os_str() != FIRST_PID_NAMESPACE)
-    {
-        return Err(CaptureError::PidNamespace);
-    }
-    if !Path::new(KERNEL_BTF).exists() {
-        return Err(CaptureError::NoBtf { path: KERNEL_BTF });
-    }
-    Ok(())
-}
-
-/// The socket programs, reading kernel memory directly where the kernel is new enough.
-fn load_socket(options: &Options) -> Result<Object, CaptureError> {
-    let load = |bytes: &Aligned<[u8]>| {
-        let mut open = open(bytes)?;
-        for mut map in open.maps_mut() {
-            match map.name().to_str() {
-                Some("ring") => map.set_max_entries(options.ring_bytes)?,
-                Some("connections") => map.set_max_entries(options.connections)?,
-                _ => {}
-            }
+fn check_pid_namespace() -> Result<(), CaptureError> {
+    let namespace = std::fs::read_link("/proc/self/ns/pid");
+    match namespace {
+        Ok(namespace) if namespace.as_os_str() != FIRST_PID_NAMESPACE => {
+            Err(CaptureError::PidNamespace)
         }
-        open.load()
-    };
-    load(objects::SOCKET_DIRECT)
-        .or_else(|_| {
-            take_log();
-            load(objects::SOCKET)
-        })
-        .map_err(|error| refused("socket", &error))
+        _ => Ok(()),
+    }
+}
+
+/// The file to take type information from; `None` for the kernel's own.
+fn type_information(options: &Options) -> Result<Option<PathBuf>, CaptureError> {
+    match &options.btf {
+        Some(path) => btf_file::find(path, Path::new("/")).map(Some),
+        None if Path::new(KERNEL_BTF).exists() => Ok(None),
+        None => Err(CaptureError::NoBtf { path: KERNEL_BTF }),
+    }
 }
 
 /// The process programs, writing to the same ring and counters.
-fn load_process(socket: &Object) -> Result<Object, CaptureError> {
+fn attach_process(traffic: &Object, btf: Option<&Path>, facts: Facts) -> Result<Attached, Refused> {
     let load = || {
-        let mut open = open(objects::PROCESS)?;
-        for mut map in open.maps_mut() {
-            let name = map.name().to_owned();
-            if name == "ring" || name == "counters" {
-                map.reuse_fd(find_map(socket, &name.to_string_lossy())?.as_fd())?;
-            }
-        }
+        let mut open = attachment::open(objects::PROCESS, btf, facts)?;
+        attachment::share_maps(&mut open, traffic)?;
         open.load()
     };
-    load().map_err(|error| refused("process", &error))
+    let object = load().map_err(|error| Refused::new("", &error))?;
+    attachment::attach_programs(object, None)
 }
 
-fn open(object: &Aligned<[u8]>) -> libbpf_rs::Result<OpenObject> {
-    let mut open = ObjectBuilder::default().open_memory(&object.0)?;
-    let own_pid = std::process::id().to_ne_bytes();
-    for mut map in open.maps_mut() {
-        if map.name().to_string_lossy().ends_with(".rodata") {
-            // `own_pid` is the only constant.
-            let size = map.initial_value().map_or(0, <[u8]>::len);
-            if size == own_pid.len() {
-                map.set_initial_value(&own_pid)?;
-            }
-        }
-    }
-    Ok(open)
-}
-
-fn attach_all<'a>(
-    object: &'a Object,
-    purpose: &'static str,
-) -> impl Iterator<Item = (Option<Link>, ProgramReport)> + 'a {
-    object.progs_mut().map(move |program| {
-        let (link, refused) = match program.attach() {
-            Ok(link) => (Some(link), None),
-            Err(error) => (None, Some(format!("{error:#}"))),
-        };
-        let program = program.name().to_string_lossy().into_owned();
-        (link, ProgramReport { program, purpose, refused })
-    })
-}
-
-fn open_ring(socket: &Object, size: u32) -> Result<Ring, CaptureError> {
-    find_map(socket, "ring")
+fn open_ring(traffic: &Object, size: u32) -> Result<Ring, CaptureError> {
+    find_map(traffic, "ring")
         .map_err(std::io::Error::other)
         .and_then(|map| Ring::open(map.as_fd(), size))
         .map_err(|source| CaptureError::System { what: "mapping the ring", source })
-}
-
-fn find_map<'a>(object: &'a Object, name: &str) -> libbpf_rs::Result<libbpf_rs::Map<'a>> {
-    object.maps().find(|map| map.name() == name).ok_or_else(|| {
-        libbpf_rs::Error::from(std::io::Error::other(format!("the object has no map {name}")))
-    })
-}
-
-fn refused(program: &'static str, error: &libbpf_rs::Error) -> CaptureError {
-    let log = take_log();
-    if error.kind() == ErrorKind::PermissionDenied && !log.contains("processed") {
-        return CaptureError::Permission;
-    }
-    CaptureError::Refused { program, reason: format!("{error:#}"), log }
-}
-
-/// libbpf's and the verifier's words, kept until an error wants them. Bounded.
-static LOG: Mutex<String> = Mutex::new(String::new());
-const LOG_BYTES: usize = 4096;
-
-fn install_log() {
-    libbpf_rs::set_print(Some((PrintLevel::Warn, |_, line| {
-        let Ok(mut log) = LOG.lock() else { return };
-        log.push_str(&line);
-        if log.len() > LOG_BYTES {
-            // The verifier gives its reason at the end.
-            let cut = log.len() - LOG_BYTES;
-            let cut = log.ceil_char_boundary(cut);
-            log.drain(..cut);
-        }
-    })));
-}
-
-fn take_log() -> String {
-    LOG.lock().map(|mut log| std::mem::take(&mut *log)).unwrap_or_default()
 }

@@ -1,5 +1,4 @@
-//! Where segments come from: the kernel programs of `bpf/`, a recording of what they wrote, or a
-//! capture file of packets.
+//! Where segments come from: the kernel programs of `bpf/`, or a recording of what they wrote.
 //!
 //! In: system calls of all processes. Out: [`alaz_model::Event`]s in the order in which the kernel
 //! wrote them, and counters of what it could not write. This crate knows no protocol and no name.
@@ -21,16 +20,23 @@
 #![deny(unsafe_code)]
 
 mod abi;
+mod attachment;
+mod btf_file;
 mod error;
+mod facts;
 mod kernel;
+mod log;
 mod objects;
 mod pcap;
 pub mod probe;
 mod recording;
+mod release;
+mod return_probe;
 #[allow(unsafe_code, reason = "shares memory with the kernel")]
 mod ring;
 
 pub use abi::{KernelCounters, Quantity, decode, encode};
+pub use attachment::{Attachment, Refusal};
 pub use error::CaptureError;
 pub use kernel::{Capture, Options, ProgramReport};
 pub use pcap::{

@@ -11,6 +11,10 @@ macro_rules! object {
     };
 }
 
-object!(SOCKET_DIRECT, "socket_direct.bpf.o");
-object!(SOCKET, "socket.bpf.o");
+object!(FEXIT_DIRECT, "fexit_direct.bpf.o");
+object!(FEXIT, "fexit.bpf.o");
+object!(KPROBE_DIRECT, "kprobe_direct.bpf.o");
+object!(KPROBE, "kprobe.bpf.o");
+object!(SYSCALLS_DIRECT, "syscalls_direct.bpf.o");
+object!(SYSCALLS, "syscalls.bpf.o");
 object!(PROCESS, "process.bpf.o");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{Capture, Options};
+use crate::{Capture, Options, release};
 
 /// How one check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -56,7 +56,7 @@ pub fn surroundings(root: &Path) -> Vec<Check> {
 /// Loads and attaches every program for a moment, as capturing would, with a small ring.
 #[must_use]
 pub fn trial() -> Vec<Check> {
-    let options = Options { ring_bytes: 64 << 10, connections: 64 };
+    let options = Options { ring_bytes: 64 << 10, connections: 64, ..Options::default() };
     match Capture::start(&options) {
         Ok(capture) => capture
             .reports()
@@ -85,9 +85,7 @@ pub fn trial() -> Vec<Check> {
 /// The ring buffer came with 5.8; 5.10 is the oldest kernel that Alaz is made for.
 fn kernel_release(root: &Path) -> Check {
     let release = read(root, "proc/sys/kernel/osrelease");
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let verdict = if version >= (5, 10) { Verdict::Ok } else { Verdict::Failed };
+    let verdict = if release::version(&release) >= (5, 10) { Verdict::Ok } else { Verdict::Failed };
     Check::new("kernel", verdict, release, "Alaz needs Linux 5.10 or newer")
 }
 

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Beginnings and ends of the socket functions, by kprobe and kretprobe. Part of socket.bpf.c. */
+#ifndef ALAZ_KPROBE_H
+#define ALAZ_KPROBE_H
+
+/* The calling convention of the kernel's functions. */
+#if defined(__TARGET_ARCH_x86)
+#define PARAMETER_1(regs) ((regs)->di)
+#define PARAMETER_2(regs) ((regs)->si)
+#define PARAMETER_3(regs) ((regs)->dx)
+#define PARAMETER_4(regs) ((regs)->cx)
+#define PARAMETER_5(regs) ((regs)->r8)
+#define RESULT(regs) ((regs)->ax)
+#elif defined(__TARGET_ARCH_arm64)
+#define PARAMETER_1(regs) ((regs)->regs[0])
+#define PARAMETER_2(regs) ((regs)->regs[1])
+#define PARAMETER_3(regs) ((regs)->regs[2])
+#define PARAMETER_4(regs) ((regs)->regs[3])
+#define PARAMETER_5(regs) ((regs)->regs[4])
+#define RESULT(regs) ((regs)->regs[0])
+#endif
+
+/*
+ * Calls that have begun, by thread. The oldest make room for new ones: a thread that ended in a
+ * call leaves its entry behind.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u64);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+static __always_inline __u32 stream_sequence(struct sock *sk, struct call *call)
+{
+	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
+
+	return is_send(call) ? READ(tcp, write_seq) : receive_sequence(sk, tcp);
+}
+
+static __always_inline void count_missed(__u32 lane, __u64 bytes)
+{
+	struct counters *count = own_counters(lane);
+
+	if (!count)
+		return;
+	count->seen.segments++;
+	count->seen.bytes += bytes;
+	count->hook_missed.segments++;
+	count->hook_missed.bytes += bytes;
+}
+
+/*
+ * The thread's last call began and its end was not seen: too many threads were in the function at
+ * once for the kernel to catch each return. How far the stream has come since tells how much it
+ * moved, unless the socket is another connection by now.
+ */
+static __always_inline void account_unended(struct call *call)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, call->sk);
+	__u32 moved;
+
+	if (moves_nothing(call->flags) || READ(sk, __sk_common.skc_portpair) != call->port_pair)
+		return;
+	moved = stream_sequence(sk, call) - call->sequence;
+	if (moved)
+		count_missed(call->lane, moved);
+}
+
+static __always_inline int begin(struct call *call)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, call->sk);
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct call *unended;
+
+	if (thread >> 32 == settings.own_pid)
+		return 0;
+	unended = bpf_map_lookup_elem(&calls, &thread);
+	if (unended)
+		account_unended(unended);
+	call->port_pair = READ(sk, __sk_common.skc_portpair);
+	call->sequence = stream_sequence(sk, call);
+	bpf_map_update_elem(&calls, &thread, call, BPF_ANY);
+	return 0;
+}
+
+static __always_inline int end(__u32 lane, __s32 result)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct call *begun = bpf_map_lookup_elem(&calls, &thread);
+	struct call call;
+
+	if (!begun || begun->lane != lane) {
+		if (result > 0 && thread >> 32 != settings.own_pid)
+			count_missed(lane, result);
+		return 0;
+	}
+	call = *begun;
+	bpf_map_delete_elem(&calls, &thread);
+	return record_call(&call, result);
+}
+
+SEC("kprobe/tcp_sendmsg")
+int on_send_begin(struct pt_regs *regs)
+{
+	struct call call = {
+		.sk = (struct sock *)PARAMETER_1(regs),
+		.message = (struct msghdr *)PARAMETER_2(regs),
+		.asked = PARAMETER_3(regs),
+		.lane = LANE_SEND,
+	};
+
+	return begin(&call);
+}
+
+SEC("kretprobe/tcp_sendmsg")
+int on_send_end(struct pt_regs *regs)
+{
+	return end(LANE_SEND, RESULT(regs));
+}
+
+SEC("kprobe/tcp_recvmsg")
+int on_receive_begin(struct pt_regs *regs)
+{
+	/* Both are read, so that the compiler does not choose an address, which is not allowed. */
+	__u32 flags = PARAMETER_4(regs), flags_behind_nonblock = PARAMETER_5(regs);
+	struct call call = {
+		.sk = (struct sock *)PARAMETER_1(regs),
+		.message = (struct msghdr *)PARAMETER_2(regs),
+		.asked = PARAMETER_3(regs),
+		.lane = LANE_RECEIVE,
+	};
+
+	barrier_var(flags);
+	barrier_var(flags_behind_nonblock);
+	call.flags = settings.receive_arguments == 6 ? flags_behind_nonblock : flags;
+
+	return begin(&call);
+}
+
+SEC("kretprobe/tcp_recvmsg")
+int on_receive_end(struct pt_regs *regs)
+{
+	return end(LANE_RECEIVE, RESULT(regs));
+}
+
+/* sendfile(2) and splice(2) to a socket, before 6.5; since then they use tcp_sendmsg. */
+SEC("kprobe/tcp_sendpage")
+int on_send_page_begin(struct pt_regs *regs)
+{
+	struct call call = { .sk = (struct sock *)PARAMETER_1(regs), .lane = LANE_SEND_PAGE };
+
+	return begin(&call);
+}
+
+SEC("kretprobe/tcp_sendpage")
+int on_send_page_end(struct pt_regs *regs)
+{
+	return end(LANE_SEND_PAGE, RESULT(regs));
+}
+
+/* splice(2) from a socket. */
+SEC("kprobe/tcp_splice_read")
+int on_splice_read_begin(struct pt_regs *regs)
+{
+	struct socket *socket = KERNEL_POINTER(struct socket, PARAMETER_1(regs));
+	struct call call = { .sk = READ(socket, sk), .lane = LANE_SPLICE_READ };
+
+	return begin(&call);
+}
+
+SEC("kretprobe/tcp_splice_read")
+int on_splice_read_end(struct pt_regs *regs)
+{
+	return end(LANE_SPLICE_READ, RESULT(regs));
+}
+
+#endif

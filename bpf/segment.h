@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The record of one I/O call on a TCP socket, whichever hook saw it end. */
+#ifndef ALAZ_SEGMENT_H
+#define ALAZ_SEGMENT_H
+
+#include "connection.h"
+#include "payload.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MOVING_LANES);
+	__type(key, __u32);
+	__type(value, struct segment_scratch);
+} segment_scratch SEC(".maps");
+
+/*
+ * The generation of the connection, which is introduced here when it was not seen to begin: it is
+ * older than Alaz, or it carries data before it is established (TCP Fast Open, RFC 7413). 0 where
+ * there is no room.
+ */
+static __always_inline __u64 generation_of(__u32 lane, struct sock *sk, struct progress *before)
+{
+	struct connection *entry = known(sk);
+	__u8 state;
+
+	if (entry)
+		return entry->generation;
+	state = READ(sk, __sk_common.skc_state);
+	if (state == TCP_SYN_SENT)
+		return introduce(lane, sk, ROLE_CLIENT, false, before);
+	if (state == TCP_SYN_RECV)
+		return introduce(lane, sk, ROLE_SERVER, false, before);
+	/* The client's SYN counts as one byte sent. */
+	return introduce(lane, sk, ROLE_UNKNOWN, before->sent > 1 || before->consumed > 0, before);
+}
+
+/*
+ * `thread` is the caller's tgid and pid, 0 for none; `length` what the call moved. The socket's own
+ * counters have moved already.
+ */
+static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 thread,
+					   __u32 direction, __u32 length, struct payload *payload)
+{
+	struct segment_scratch *scratch;
+	struct segment_record *record;
+	struct counters *count;
+	struct tcp_sock *tcp;
+	struct progress progress;
+	__u32 copied;
+
+	count = own_counters(lane);
+	scratch = bpf_map_lookup_elem(&segment_scratch, &lane);
+	if (!count || !scratch)
+		return;
+	count->seen.segments++;
+	count->seen.bytes += length;
+
+	tcp = KERNEL_POINTER(struct tcp_sock, sk);
+	record = &scratch->record;
+	read_progress(sk, &progress);
+
+	record->kind = RECORD_SEGMENT;
+	record->length = length;
+	record->time = bpf_ktime_get_ns();
+	record->pid = thread >> 32;
+	record->tid = thread;
+	record->head_length = 0;
+	record->tail_length = 0;
+	record->direction = direction;
+	/* Back to before the call. */
+	if (direction == DIRECTION_SEND) {
+		progress.sent -= length;
+		progress.send_position -= length;
+		record->position = progress.send_position;
+		record->sent = READ(tcp, tcp_wstamp_ns);
+	} else {
+		progress.consumed -= length;
+		progress.receive_position -= length;
+		record->position = progress.receive_position;
+		record->sent = 0;
+	}
+	record->key.socket = (__u64)sk;
+	record->key.generation = generation_of(lane, sk, &progress);
+	if (!record->key.generation) {
+		count->table_full.segments++;
+		count->table_full.bytes += length;
+		return;
+	}
+
+	if (!copy_payload(scratch, payload)) {
+		count->unreadable.segments++;
+		count->unreadable.bytes += length;
+	}
+
+	copied = record->head_length + record->tail_length;
+	barrier_var(copied);
+	if (copied > HEAD_MAX + TAIL_MAX)
+		return;
+	if (bpf_ringbuf_output(&ring, scratch, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
+		count->ring_full.segments++;
+		count->ring_full.bytes += length;
+	}
+}
+
+/*
+ * Connections as they come and go, by the kernel's own state machine: the same for every way of
+ * seeing the bytes.
+ */
+TRACEPOINT("inet_sock_set_state")
+int BPF_PROG(on_state, struct sock *raw, int before, int after)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, raw);
+	struct progress progress;
+
+	if (after != TCP_ESTABLISHED && after != TCP_CLOSE)
+		return 0;
+	if (READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (after == TCP_CLOSE)
+		conclude(LANE_STATE, sk, false);
+	else if (!known(sk)) {
+		read_progress(sk, &progress);
+		introduce(LANE_STATE, sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
+			  &progress);
+	}
+	return 0;
+}
+
+TRACEPOINT("tcp_destroy_sock")
+int BPF_PROG(on_destroy, struct sock *raw)
+{
+	conclude(LANE_DESTROY, KERNEL_POINTER(struct sock, raw), true);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * TCP by syscall tracepoints, for kernels that allow no hook nearer to the sockets (socket.bpf.c).
+ *
+ * All work is done when a call ends: its arguments are still in the saved registers, the result
+ * says how much really moved, and readers that were blocked before we came are seen too. A hook on
+ * the beginning of calls would cost every process again as much.
+ */
+#include "segment.h"
+#include "syscalls.h"
+
+/*
+ * Something between the calls and the stream, TLS in the kernel for one: what the calls move is not
+ * what the connection carries.
+ */
+static __always_inline bool is_layered(struct sock *sk)
+{
+	struct inet_connection_sock *connection = KERNEL_POINTER(struct inet_connection_sock, sk);
+
+	return READ(connection, icsk_ulp_ops);
+}
+
+/* The TCP socket behind a descriptor of this process; NULL for files, pipes and all else. */
+static __always_inline struct sock *tcp_socket(__u32 descriptor)
+{
+	struct task_struct *task = CURRENT_TASK();
+	struct files_struct *files = READ(task, files);
+	struct fdtable *table = READ(files, fdt);
+	struct file **slots = READ(table, fd);
+	void *pointer = 0;
+	struct file *file;
+	struct inode *inode;
+	struct socket *socket;
+	struct sock *sk;
+	__u16 family;
+
+	if (descriptor >= READ(table, max_fds))
+		return 0;
+	bpf_probe_read_kernel(&pointer, sizeof(pointer), slots + descriptor);
+	if (!pointer)
+		return 0;
+	file = KERNEL_POINTER(struct file, pointer);
+	inode = READ(file, f_inode);
+	if ((READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = KERNEL_POINTER(struct socket, READ(file, private_data));
+	sk = READ(socket, sk);
+	if (!sk)
+		return 0;
+	family = READ(sk, __sk_common.skc_family);
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	if (READ(sk, sk_protocol) != IPPROTO_TCP || is_layered(sk))
+		return 0;
+	return sk;
+}
+
+static __always_inline int record_call(struct pt_regs *regs, long result)
+{
+	struct call call;
+	struct sock *sk;
+	__u64 thread;
+
+	if (result <= 0)
+		return 0;
+	if (!socket_call(regs, &call))
+		return 0;
+	thread = bpf_get_current_pid_tgid();
+	if (thread >> 32 == settings.own_pid)
+		return 0;
+	sk = tcp_socket(call.descriptor);
+	if (!sk && call.target >= 0) {
+		sk = tcp_socket(call.target);
+		call.direction = DIRECTION_SEND;
+	}
+	if (sk)
+		record_segment(LANE_SEND, sk, thread, call.direction, result, &call.payload);
+	return 0;
+}
+
+TRACEPOINT("sys_exit")
+int BPF_PROG(on_call_end, struct pt_regs *regs, long result)
+{
+	return record_call(regs, result);
+}
+
+#ifdef DIRECT_READS
+/*
+ * Instead of it where threads can be preempted in it: while one is, the kernel skips the program for
+ * all others on that CPU. In the older kind of tracepoint, which costs more, none is.
+ */
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_call_end_held(struct trace_event_raw_sys_exit *event)
+{
+	return record_call((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()), event->ret);
+}
+#endif

@@ -1,0 +1,81 @@
+//! What capture reports, kept by connection end.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use alaz_capture::Capture;
+use alaz_model::{Close, Connection, ConnectionKey, Direction, Event};
+
+/// A segment that outlives the ring.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) direction: Direction,
+    pub(crate) position: u64,
+    pub(crate) length: usize,
+    pub(crate) head: Vec<u8>,
+    pub(crate) tail: Vec<u8>,
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) connection: Connection,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) close: Option<Close>,
+}
+
+/// Everything that a capture has reported.
+#[derive(Default)]
+pub(crate) struct Observed {
+    ends: HashMap<ConnectionKey, End>,
+    pub(crate) segments: u64,
+    /// Calls that the traffic's processes say they made.
+    pub(crate) told: u64,
+    /// Segments that the capture has counted as missed.
+    pub(crate) missed: u64,
+}
+
+impl Observed {
+    pub(crate) fn drain(&mut self, capture: &mut Capture) {
+        capture.drain(|event| match event {
+            Event::Open(connection) => {
+                let end = End { connection, segments: Vec::new(), close: None };
+                assert!(self.ends.insert(connection.key, end).is_none(), "opened twice");
+            }
+            Event::Segment(segment) => {
+                self.segments += 1;
+                let end = self.ends.get_mut(&segment.key).expect("a segment before its connection");
+                end.segments.push(Segment {
+                    direction: segment.direction,
+                    position: segment.position.0,
+                    length: segment.length as usize,
+                    head: segment.head.to_vec(),
+                    tail: segment.tail.to_vec(),
+                    pid: segment.pid,
+                    tid: segment.tid,
+                });
+            }
+            Event::Close(close) => {
+                if let Some(end) = self.ends.get_mut(&close.key) {
+                    end.close = Some(close);
+                }
+            }
+            Event::Exec(_) | Event::Exit(_) => {}
+        });
+    }
+
+    /// The one end with these addresses.
+    pub(crate) fn end(&self, local: SocketAddr, remote: SocketAddr) -> Result<&End, String> {
+        let mut found = self
+            .ends
+            .values()
+            .filter(|end| end.connection.local == local && end.connection.remote == remote);
+        match (found.next(), found.next()) {
+            (Some(end), None) => Ok(end),
+            (None, _) => Err(format!("{local} to {remote} was not seen")),
+            _ => Err(format!("{local} to {remote} was seen as several connections")),
+        }
+    }
+}
