@@ -112,8 +112,9 @@ static __noinline bool emit_close(__u32 lane, struct close_record *record)
 }
 
 /*
- * Tells the user side of a connection and remembers it, in this order: where there is no room for
- * the record, the next call tries again. Returns its generation, or 0.
+ * Remembers a connection and tells the user side of it. Where there is no room for the record it is
+ * forgotten again, so that the next call tries anew. Returns its generation, or 0. Two threads that
+ * meet here both tell of it; the later generation stays.
  */
 static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u32 mid_stream,
 				  struct progress *progress)

@@ -37,14 +37,16 @@ impl Ring {
         Ok(Ring { consumer, producer, page, mask: u64::from(size) - 1 })
     }
 
-    /// Hands every finished record to `sink` and returns how many there were.
+    /// Hands the finished records to `sink` that are there now, and returns how many there were. What
+    /// is written meanwhile waits for the next pass: writers may be faster than the sink.
     pub(crate) fn drain(&mut self, mut sink: impl FnMut(&[u8])) -> u64 {
         let mut records = 0;
         // Only this side writes it.
         let mut position = self.consumer_position().load(Ordering::Relaxed);
         let mut released = position;
-        while position < self.producer_position().load(Ordering::Acquire) {
-            // SAFETY: the position is before the producer's, so a header lies there, and every
+        let end = self.producer_position().load(Ordering::Acquire);
+        while position < end {
+            // SAFETY: the position is before the producer's of a moment ago, so a header lies there, and every
             // header is aligned to eight bytes inside the mapping.
             let header = unsafe { AtomicU32::from_ptr(self.data(position).cast::<u32>().as_ptr()) }
                 .load(Ordering::Acquire);

@@ -119,7 +119,8 @@ impl Join {
                 out.push(join(client, &server, clock));
                 return;
             }
-            // Another life of the same addresses, or a contradiction: each stands for itself.
+            // Another life of the same addresses, or a contradiction: only the first is reported,
+            // since what is remembered of it takes the second for its other half.
             self.report_alone(place, other, clock, out);
         }
         if self.alone.contains(&place) {

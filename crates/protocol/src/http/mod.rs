@@ -13,6 +13,10 @@
 //!   were moved before the request was sent answer something else.
 //!
 //! The same rule brings a connection on course that is older than Alaz.
+//!
+//! Known limits: requests pipelined in separate writes leave no trace when their answers are lost
+//! before they are read; and bytes lost just before the close are not told of, so a request can
+//! count as unanswered, or a response that ends with its connection as whole.
 
 mod chunks;
 mod head;
