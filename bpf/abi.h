@@ -11,7 +11,7 @@
 #define ALAZ_ABI_H
 
 /* Raised with every change of a layout below. Recordings carry it. */
-#define ABI_VERSION 2
+#define ABI_VERSION 3
 
 /* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
 #define HEAD_MAX 4096
@@ -65,6 +65,9 @@ struct open_record {
 	__u16 family;
 	struct connection_key key;
 	__u64 time;
+	/* Of the next byte in each direction; see segment_record. */
+	__u64 send_position;
+	__u64 receive_position;
 	__u8 local_address[16];
 	__u8 remote_address[16];
 	__u16 local_port;

@@ -54,7 +54,6 @@ enum bpf_map_type {
 #define TCP_SYN_SENT 2
 #define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
-
 /* include/net/sock.h, enum sock_flags: the peer has finished. */
 #define SOCK_DONE 1
 

@@ -35,7 +35,7 @@ static __always_inline __u32 stream_sequence(struct sock *sk, struct call *call)
 {
 	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
 
-	return is_send(call) ? READ(tcp, write_seq) : receive_sequence(sk, tcp);
+	return is_send(call) ? READ(tcp, write_seq) : received_sequence(sk, tcp);
 }
 
 static __always_inline void count_missed(__u32 lane, __u64 bytes)

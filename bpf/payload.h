@@ -6,7 +6,7 @@
 #include "shared.h"
 
 /* Buffers of one vectored call that are looked at; bytes in later ones are only counted. */
-#define VECTOR_MAX 8
+#define VECTOR_MAX 64
 
 struct segment_scratch {
 	struct segment_record record;

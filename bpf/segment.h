@@ -18,21 +18,24 @@ struct {
  * older than Alaz, or it carries data before it is established (TCP Fast Open, RFC 7413). 0 where
  * there is no room.
  */
-static __always_inline __u64 generation_of(__u32 lane, struct sock *sk, __u64 sent,
-					   __u64 consumed)
+static __always_inline __u64 generation_of(__u32 lane, struct sock *sk, struct progress *before)
 {
 	struct connection *entry = known(sk);
+	__u32 role = ROLE_UNKNOWN;
+	bool mid_stream = false;
 	__u8 state;
 
 	if (entry)
 		return entry->generation;
 	state = READ(sk, __sk_common.skc_state);
 	if (state == TCP_SYN_SENT)
-		return introduce(lane, sk, ROLE_CLIENT, false);
-	if (state == TCP_SYN_RECV)
-		return introduce(lane, sk, ROLE_SERVER, false);
-	/* The client's SYN counts as one byte sent. */
-	return introduce(lane, sk, ROLE_UNKNOWN, sent > 1 || consumed > 0);
+		role = ROLE_CLIENT;
+	else if (state == TCP_SYN_RECV)
+		role = ROLE_SERVER;
+	else
+		/* The client's SYN counts as one byte sent. */
+		mid_stream = before->sent > 1 || before->consumed > 0;
+	return introduce(lane, sk, role, mid_stream, before);
 }
 
 /*
@@ -45,9 +48,9 @@ static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 th
 	struct segment_scratch *scratch;
 	struct segment_record *record;
 	struct counters *count;
+	struct progress progress;
 	struct tcp_sock *tcp;
-	__u64 sent, consumed;
-	__u32 written, read, copied;
+	__u32 copied;
 
 	count = own_counters(lane);
 	scratch = bpf_map_lookup_elem(&segment_scratch, &lane);
@@ -58,10 +61,7 @@ static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 th
 
 	tcp = KERNEL_POINTER(struct tcp_sock, sk);
 	record = &scratch->record;
-	written = READ(tcp, write_seq);
-	read = receive_sequence(sk, tcp);
-	sent = bytes_sent(tcp, written);
-	consumed = bytes_consumed(tcp, read);
+	read_progress(sk, &progress);
 
 	record->kind = RECORD_SEGMENT;
 	record->length = length;
@@ -71,17 +71,20 @@ static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 th
 	record->head_length = 0;
 	record->tail_length = 0;
 	record->direction = direction;
+	/* What the call moved is behind the socket now; take it back to before. */
 	if (direction == DIRECTION_SEND) {
-		record->position = position_at(written, sent) - length;
+		progress.sent -= length;
+		progress.send_position -= length;
+		record->position = progress.send_position;
 		record->sent = READ(tcp, tcp_wstamp_ns);
-		sent -= length;
 	} else {
-		record->position = position_at(read, consumed) - length;
+		progress.consumed -= length;
+		progress.receive_position -= length;
+		record->position = progress.receive_position;
 		record->sent = 0;
-		consumed -= length;
 	}
 	record->key.socket = (__u64)sk;
-	record->key.generation = generation_of(lane, sk, sent, consumed);
+	record->key.generation = generation_of(lane, sk, &progress);
 	if (!record->key.generation) {
 		count->table_full.segments++;
 		count->table_full.bytes += length;
@@ -111,15 +114,19 @@ TRACEPOINT("inet_sock_set_state")
 int BPF_PROG(on_state, struct sock *raw, int before, int after)
 {
 	struct sock *sk = KERNEL_POINTER(struct sock, raw);
+	struct progress progress;
 
 	if (after != TCP_ESTABLISHED && after != TCP_CLOSE)
 		return 0;
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	if (after == TCP_CLOSE)
+	if (after == TCP_CLOSE) {
 		conclude(LANE_STATE, sk, false);
-	else if (!known(sk))
-		introduce(LANE_STATE, sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false);
+	} else if (!known(sk)) {
+		read_progress(sk, &progress);
+		introduce(LANE_STATE, sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
+			  &progress);
+	}
 	return 0;
 }
 

@@ -50,10 +50,23 @@ missing() {
             has wrk || echo wrk
             has curl || echo curl
             has openssl || echo openssl
+            has tcpdump || echo tcpdump
             has_python_module aiohttp || echo python3-aiohttp
             has_python_module requests || echo python3-requests
+            has_python_module grpc || echo python3-grpcio
+            has nghttpd || echo nghttp2-server
+            has h2load || echo nghttp2-client
+            has redis-server || echo redis-server
+            has redis-benchmark || echo redis-tools
+            has_python_module redis || echo python3-redis
+            [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+            has_python_module pika || echo python3-pika
             has node || echo nodejs
             has go || echo golang-go
+            compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
+            has mariadbd || echo mariadb-server
+            has mariadb-slap || echo mariadb-client
+            perl -MDBD::MariaDB -e 1 >/dev/null 2>&1 || echo libdbd-mariadb-perl
             ;;
         ui) has_node || echo node ;;
         esac

@@ -36,7 +36,13 @@ pub fn binary() -> PathBuf {
 /// `alaz` with these arguments, and no settings of the surroundings.
 #[must_use]
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+    command_of(&binary(), arguments)
+}
+
+/// The same, of another binary.
+#[must_use]
+pub fn command_of(binary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     command.args(arguments);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ALAZ_") {
@@ -67,8 +73,7 @@ impl Watch {
     #[must_use]
     pub fn start() -> Watch {
         let beacon = Beacon::start();
-        let mut program =
-            Program::start(&mut command(&["watch", "--capture", "--output", "json"]));
+        let mut program = Program::start(&mut command(&["watch", "--capture", "--output", "json"]));
         let mark = beacon.target();
         wait_until("alaz watch reports traffic", || {
             program.assert_running();
@@ -168,12 +173,17 @@ impl Server {
     /// Starts it and waits until it is ready.
     #[must_use]
     pub fn start() -> Server {
+        Server::start_of(&binary())
+    }
+
+    /// The same, of another binary.
+    #[must_use]
+    pub fn start_of(binary: &Path) -> Server {
         let data = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut program = Program::start(
-            command(&["run", "--listen", &address.to_string(), "--data-dir"])
-                .arg(data.path().join("data")),
-        );
+        let arguments = ["run", "--listen", &address.to_string(), "--data-dir"];
+        let mut program =
+            Program::start(command_of(binary, &arguments).arg(data.path().join("data")));
         wait_until("alaz run is ready", || {
             program.assert_running();
             http::try_get(address, "/readyz").is_some_and(|answer| answer.status == 200)

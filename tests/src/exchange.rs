@@ -136,6 +136,13 @@ impl Ledger {
         assert_eq!(self.total.bytes.seen, sum(|balance| balance.bytes.seen));
     }
 
+    /// Whether nothing was lost for other reasons than these.
+    #[must_use]
+    pub fn lost_reasons_are_only(&self, reasons: &[&str]) -> bool {
+        let all = self.total.segments.lost.iter().chain(&self.total.bytes.lost);
+        all.into_iter().all(|(reason, count)| *count == 0 || reasons.contains(&reason.as_str()))
+    }
+
     /// Whether anything at all was lost, on any connection of the machine.
     #[must_use]
     pub fn lost_nothing(&self) -> bool {

@@ -17,8 +17,10 @@ pub mod bpf;
 pub mod exchange;
 pub mod http;
 pub mod load;
+pub mod mariadb;
 pub mod nginx;
 pub mod peers;
+pub mod postgresql;
 pub mod program;
 
 use std::fs::File;

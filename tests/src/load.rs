@@ -49,7 +49,8 @@ pub fn at_rate(address: SocketAddr, target: &str, rate: u32, duration: Duration)
     let mut all = Sent::default();
     std::thread::scope(|scope| {
         let share = total / u64::from(CONNECTIONS);
-        let workers: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(move || worker(share))).collect();
+        let workers: Vec<_> =
+            (0..CONNECTIONS).map(|_| scope.spawn(move || worker(share))).collect();
         for worker in workers {
             let sent = worker.join().unwrap();
             all.answered += sent.answered;

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::free_port;
 use crate::program::{Program, run};
+use crate::{free_port, wait_until};
 
 /// A running nginx with one worker.
 pub struct Nginx {
@@ -100,6 +100,20 @@ impl Nginx {
     #[must_use]
     pub fn url(&self, target: &str) -> String {
         format!("http://{}{target}", self.address)
+    }
+
+    /// The process that serves: the only worker.
+    #[must_use]
+    pub fn worker(&self) -> u32 {
+        let master = self.program.pid();
+        let path = format!("/proc/{master}/task/{master}/children");
+        let mut children = String::new();
+        // It takes connections before it has one.
+        wait_until("nginx has a worker", || {
+            children = std::fs::read_to_string(&path).unwrap();
+            !children.is_empty()
+        });
+        children.trim().parse().unwrap_or_else(|_| panic!("one worker, but: {children}"))
     }
 
     /// Lets it finish what it does, and reads its log.

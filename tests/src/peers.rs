@@ -22,9 +22,9 @@ const GO: &[&str] = &[];
 
 /// The servers.
 pub const SERVERS: [Kind; 4] = [
-    Kind { workload: "server.py", runtime: PYTHON, source: "server.py" },
+    Kind { workload: "peers/server.py", runtime: PYTHON, source: "server.py" },
     Kind { workload: "aiohttp_server.py", runtime: PYTHON, source: "aiohttp_server.py" },
-    Kind { workload: "server.js", runtime: NODE, source: "server.js" },
+    Kind { workload: "peers/server.js", runtime: NODE, source: "server.js" },
     Kind { workload: "greeter", runtime: GO, source: "server.go" },
 ];
 
@@ -34,6 +34,19 @@ pub const CLIENTS: [Kind; 3] = [
     Kind { workload: "client.js", runtime: NODE, source: "client.js" },
     Kind { workload: "visitor", runtime: GO, source: "client.go" },
 ];
+
+/// HTTP/2 without TLS, by routes of its own.
+pub const HTTP2_SERVER: Kind =
+    Kind { workload: "http2_server.js", runtime: NODE, source: "http2_server.js" };
+/// Walks through them.
+pub const HTTP2_CLIENT: Kind =
+    Kind { workload: "http2_client.js", runtime: NODE, source: "http2_client.js" };
+/// gRPC. It keeps no log: its client prints what it knows.
+pub const GRPC_SERVER: Kind =
+    Kind { workload: "grpc_server.py", runtime: PYTHON, source: "grpc_server.py" };
+/// Calls it in every way.
+pub const GRPC_CLIENT: Kind =
+    Kind { workload: "grpc_client.py", runtime: PYTHON, source: "grpc_client.py" };
 
 /// The server of that workload name.
 #[must_use]
@@ -120,6 +133,12 @@ impl Client {
 
     /// Runs it through all its steps against a server.
     pub fn visit(&self, server: &Server) {
-        run(self.kind.command(self.folder.path()).arg(server.url("")));
+        run(self.command().arg(server.url("")));
+    }
+
+    /// Its command line, up to the arguments.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        self.kind.command(self.folder.path())
     }
 }

@@ -70,18 +70,18 @@ export function getStatus(signal: AbortSignal): Promise<Status> {
 
 /** Why capture does not run, or null when it does. */
 export async function getNotReady(signal: AbortSignal): Promise<string | null> {
-  const response = await request('readyz', signal);
-  if (response.status !== 503) return null;
-  return reason(await response.text(), response);
+  const { response, body } = await request('readyz', signal);
+  return response.status === 503 ? reason(body, response) : null;
 }
 
 function query(parameters: Record<string, string>): string {
   return new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== '')).toString();
 }
 
-async function request(path: string, signal: AbortSignal): Promise<Response> {
+async function request(path: string, signal: AbortSignal): Promise<{ response: Response; body: string }> {
   try {
-    return await fetch(path, { signal, cache: 'no-store', headers: { accept: 'application/json' } });
+    const response = await fetch(path, { signal, cache: 'no-store', headers: { accept: 'application/json' } });
+    return { response, body: await response.text() };
   } catch (error) {
     if (signal.aborted) throw error;
     throw new ApiError('gone', 'Alaz does not answer.');
@@ -89,8 +89,7 @@ async function request(path: string, signal: AbortSignal): Promise<Response> {
 }
 
 async function get<T>(path: string, signal: AbortSignal, decode: (body: unknown) => T): Promise<T> {
-  const response = await request(BASE + path, signal);
-  const body = await response.text();
+  const { response, body } = await request(BASE + path, signal);
   if (!response.ok) {
     const kind = response.status === 503 ? 'unavailable' : response.status === 404 ? 'missing' : 'refused';
     throw new ApiError(kind, reason(body, response));
@@ -166,7 +165,7 @@ function decodeMapEdge(json: Json): MapEdge | null {
 export function decodeMap(body: unknown): ServiceMap {
   const json = object(body);
   if (!Array.isArray(json.nodes) || !Array.isArray(json.edges)) throw new Error('not a map');
-  const nodes = list(json.nodes, decodeMapNode);
+  const nodes = unique(list(json.nodes, decodeMapNode));
   const known = new Set(nodes.map((node) => node.id));
   const overflow = object(json.overflow);
   return {
@@ -175,9 +174,15 @@ export function decodeMap(body: unknown): ServiceMap {
     seconds: amount(json.seconds),
     nodes,
     // An edge into nowhere cannot be drawn.
-    edges: list(json.edges, decodeMapEdge).filter((edge) => known.has(edge.from) && known.has(edge.to)),
+    edges: unique(list(json.edges, decodeMapEdge)).filter((edge) => known.has(edge.from) && known.has(edge.to)),
     overflow: { edges: amount(overflow.edges), requests: amount(overflow.requests) },
   };
+}
+
+/** The first of each id: rows and cards are told apart by it. */
+function unique<T extends { id: string }>(items: readonly T[]): T[] {
+  const seen = new Set<string>();
+  return items.filter(({ id }) => !seen.has(id) && seen.add(id));
 }
 
 function decodeNodeRef(value: unknown): NodeRef {

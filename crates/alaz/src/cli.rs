@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use alaz_model::Protocol;
+use alaz_server::{ExchangeFilter, parse_duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Shows every request between the services of this machine, without touching them.
@@ -63,9 +64,10 @@ pub(crate) enum Command {
     ///
     /// The file holds raw traffic, passwords and tokens included. It is readable by its owner only.
     Record(RecordArgs),
-    /// Run the same pipeline from a recording
+    /// Run the same pipeline from a recording, or from a .pcap or .pcapng file
     ///
-    /// Reads as fast as it can and needs no privileges.
+    /// Reads as fast as it can and needs no privileges. Of a capture file only TCP is read; names
+    /// of processes are not in it.
     Replay(ReplayArgs),
     /// Print the effective settings and where each came from
     Config(RunArgs),
@@ -208,7 +210,7 @@ pub(crate) struct RecordArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReplayArgs {
-    /// Recording to read
+    /// Recording, or capture file of tcpdump or Wireshark
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
@@ -227,21 +229,22 @@ fn protocol(name: &str) -> Result<Protocol, String> {
     })
 }
 
-/// A number and a unit: `50ms`, `1.5s`, `10s`, `5m`, `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is no duration: write a number and us, ms, s, m or h, as 50ms");
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(unit_at);
-    let seconds = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(wrong()),
-    };
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+    parse_duration(text).ok_or_else(|| {
+        format!("'{text}' is no duration: write a number and us, ms, s, m or h, as 50ms")
+    })
+}
+
+impl From<&FilterArgs> for ExchangeFilter {
+    fn from(args: &FilterArgs) -> ExchangeFilter {
+        ExchangeFilter {
+            protocols: args.protocol.clone(),
+            pid: args.pid,
+            port: args.port,
+            errors: args.errors,
+            slower_than: args.slower_than,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -252,16 +255,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_need_a_unit() {
-        assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "5", "s", "-1s", "1d", "1e400s", "nans"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

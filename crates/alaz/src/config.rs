@@ -112,6 +112,8 @@ impl Config {
     }
 }
 
+type Parse<T> = fn(&str) -> Option<T>;
+
 struct Layers<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,
     path: Option<PathBuf>,
@@ -121,7 +123,7 @@ impl Layers<'_> {
     fn pick<T>(
         &self,
         (flag, given): (&'static str, Option<T>),
-        (name, parse, expected): (&'static str, fn(&str) -> Option<T>, &'static str),
+        (name, parse, expected): (&'static str, Parse<T>, &'static str),
         in_file: Option<T>,
         default: impl FnOnce() -> T,
     ) -> Result<Setting<T>, ConfigError> {
@@ -160,7 +162,9 @@ fn default_data_dir(surroundings: &Surroundings<'_>) -> PathBuf {
     let state = (surroundings.variable)("XDG_STATE_HOME")
         .filter(|path| path.starts_with('/'))
         .map(PathBuf::from)
-        .or_else(|| (surroundings.variable)("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .or_else(|| {
+            (surroundings.variable)("HOME").map(|home| PathBuf::from(home).join(".local/state"))
+        })
         .unwrap_or_else(|| PathBuf::from("/tmp"));
     state.join("alaz")
 }
@@ -213,7 +217,8 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_named() {
-        let unknown = resolve(&RunArgs::default(), Some("listen: 127.0.0.1:1\nlisen: 2\n"), &[], true);
+        let unknown =
+            resolve(&RunArgs::default(), Some("listen: 127.0.0.1:1\nlisen: 2\n"), &[], true);
         let message = unknown.unwrap_err();
         assert!(message.contains("lisen") && message.contains("alaz.yaml"), "{message}");
         let message =

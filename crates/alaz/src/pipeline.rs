@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
 use alaz_identity::Processes;
-use alaz_model::{Clock, Event, Exchange, Ledger, LossReason, View};
+use alaz_model::{Clock, ConnectionKey, Event, Exchange, Ledger, LossReason, View};
 use alaz_protocol::{Engine, Join};
 
 /// One shard of the pipeline. Deterministic: times come with the events.
@@ -69,6 +69,12 @@ impl Pipeline {
         self.pass_on(sink);
     }
 
+    /// Nothing more will be known of a connection, nor how it ended.
+    pub fn out_of_sight(&mut self, key: ConnectionKey, sink: &mut impl FnMut(&Exchange)) {
+        self.engine.out_of_sight(key, &mut self.views);
+        self.pass_on(sink);
+    }
+
     /// Everything before `watermark_ns` (monotonic) has been taken: gives up what waited for it.
     pub fn advance(&mut self, watermark_ns: u64, sink: &mut impl FnMut(&Exchange)) {
         self.engine.advance(watermark_ns, &mut self.views);
@@ -113,7 +119,7 @@ impl Pipeline {
 
     fn report(&mut self, sink: &mut impl FnMut(&Exchange)) {
         for mut exchange in self.joined.drain(..) {
-            self.processes.identify(&mut exchange);
+            self.processes.identify(&mut exchange, &self.clock);
             self.reported += 1;
             sink(&exchange);
         }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use alaz_capture::{Capture, Frame, KernelCounters, RecordingReader, decode};
+use alaz_capture::{
+    Capture, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
+    RecordingReader, decode,
+};
 use alaz_identity::Processes;
-use alaz_model::{Clock, Exchange, Ledger};
+use alaz_model::{Clock, Exchange, Ledger, UnixNanos};
 use anyhow::Context;
 
 use crate::pipeline::Pipeline;
@@ -20,6 +23,8 @@ const IDLE_TICK: Duration = Duration::from_millis(20);
 const PRESSING_FILL: f64 = 0.25;
 /// How long a record may lie between its time stamp and the ring, on another CPU.
 const IN_FLIGHT_NS: u64 = 1_000_000;
+/// Time in a capture file between two looks at what waits.
+const PACKETS_TICK_NS: u64 = 20_000_000;
 const CLOCK_REFRESH: Duration = Duration::from_secs(10);
 /// Processes whose facts are kept.
 pub(crate) const PROCESS_LIMIT: usize = 16_384;
@@ -112,6 +117,46 @@ pub(crate) fn replay(
     Ok(ledger)
 }
 
+/// Runs a capture file of tcpdump or Wireshark through the pipeline; returns the ledger, and where the
+/// file could not be read on. What came before is told all the same.
+pub(crate) fn replay_packets(
+    reader: &mut PcapReader<impl Read>,
+    consumer: &mut impl Consumer,
+) -> (Ledger, Result<(), PcapError>) {
+    // Times in the file are wall times.
+    let mut pipeline =
+        Pipeline::new(Processes::recorded(PROCESS_LIMIT), Clock { unix_at_zero_ns: 0 });
+    let (mut latest_ns, mut advanced_ns) = (0, 0);
+    let end = loop {
+        let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
+        let read = reader.read_packet(|item| match item {
+            PcapItem::Event(event) => {
+                latest_ns = latest_ns.max(event.time_ns());
+                pipeline.event(&event, &mut sink);
+            }
+            PcapItem::OutOfSight(gone) => pipeline.out_of_sight(gone.key, &mut sink),
+            // No protocol over UDP is understood yet.
+            PcapItem::Datagram(_) => {}
+        });
+        if latest_ns >= advanced_ns + PACKETS_TICK_NS {
+            advanced_ns = latest_ns;
+            pipeline.advance(latest_ns.saturating_sub(PCAP_LATENESS_NS), &mut sink);
+            if consumer.pass(&|| pipeline.ledger(&KernelCounters::default())).is_break() {
+                break Ok(());
+            }
+        }
+        match read {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    pipeline.finish(&mut |exchange| consumer.exchange(exchange));
+    let ledger = pipeline.ledger(&KernelCounters::default());
+    let _ = consumer.pass(&|| ledger);
+    (ledger, end)
+}
+
 /// A pipeline that names processes by this host's `/proc`.
 pub(crate) fn live_pipeline() -> Pipeline {
     Pipeline::new(Processes::live(PROCESS_LIMIT), clock_now())
@@ -120,15 +165,19 @@ pub(crate) fn live_pipeline() -> Pipeline {
 /// Nanoseconds on the clock that the kernel side stamps with.
 pub(crate) fn monotonic_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000
-        + u64::try_from(now.tv_nsec).unwrap_or(0)
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+/// The wall clock.
+pub(crate) fn unix_now() -> UnixNanos {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixNanos(u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Both clocks, read one after the other.
 pub(crate) fn clock_now() -> Clock {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let unix_ns = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
-    Clock::from_readings(monotonic_ns(), unix_ns)
+    let unix = unix_now();
+    Clock::from_readings(monotonic_ns(), unix.0)
 }
 
 /// Set when the user wants to stop (SIGINT, SIGTERM).

@@ -3,6 +3,8 @@
 //! The structures mirror the header; a test compares every size and offset with the type
 //! information that clang wrote into the compiled object.
 
+mod encode;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use alaz_model::{
@@ -11,8 +13,10 @@ use alaz_model::{
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+pub use encode::encode;
+
 /// Version of the layouts; recordings carry it.
-pub(crate) const ABI_VERSION: u32 = 2;
+pub(crate) const ABI_VERSION: u32 = 3;
 
 const RECORD_OPEN: u32 = 1;
 const RECORD_SEGMENT: u32 = 2;
@@ -47,6 +51,8 @@ pub(crate) struct OpenRecord {
     family: u16,
     key: Key,
     time: u64,
+    send_position: u64,
+    receive_position: u64,
     local_address: [u8; 16],
     remote_address: [u8; 16],
     local_port: [u8; 2],
@@ -235,6 +241,8 @@ fn open(record: &[u8]) -> Option<Event<'_>> {
         remote: address(open.family, open.remote_address, open.remote_port)?,
         network_namespace: open.network_namespace,
         role,
+        send: Some(Position(open.send_position)),
+        receive: Some(Position(open.receive_position)),
         time_ns: open.time,
         mid_stream: open.mid_stream != 0,
     }))
@@ -339,6 +347,8 @@ mod tests {
                     family,
                     key,
                     time,
+                    send_position,
+                    receive_position,
                     local_address,
                     remote_address,
                     local_port,

@@ -1,4 +1,5 @@
-//! Where segments come from: the kernel programs of `bpf/`, or a recording of what they wrote.
+//! Where segments come from: the kernel programs of `bpf/`, a recording of what they wrote, or a
+//! capture file of packets.
 //!
 //! In: system calls of all processes. Out: [`alaz_model::Event`]s in the order in which the kernel
 //! wrote them, and counters of what it could not write. This crate knows no protocol and no name.
@@ -27,6 +28,7 @@ mod facts;
 mod kernel;
 mod log;
 mod objects;
+mod pcap;
 pub mod probe;
 mod recording;
 mod release;
@@ -34,8 +36,12 @@ mod return_probe;
 #[allow(unsafe_code, reason = "shares memory with the kernel")]
 mod ring;
 
-pub use abi::{KernelCounters, Quantity, decode};
+pub use abi::{KernelCounters, Quantity, decode, encode};
 pub use attachment::{Attachment, Refusal};
 pub use error::CaptureError;
 pub use kernel::{Capture, Options, ProgramReport};
+pub use pcap::{
+    Datagram, OutOfSight, PCAP_LATENESS_NS, PcapCounters, PcapError, PcapItem, PcapReader,
+    TcpBytes, is_pcap,
+};
 pub use recording::{Frame, Header, RecordingError, RecordingReader, RecordingWriter};

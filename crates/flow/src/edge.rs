@@ -41,26 +41,27 @@ pub struct RouteStats {
 }
 
 impl RouteStats {
-    /// Adds another period's figures.
-    pub fn merge(&mut self, other: &RouteStats) {
-        self.requests += other.requests;
-        self.errors += other.errors;
-        self.latency.merge(&other.latency);
-    }
-
-    pub(crate) fn record(&mut self, exchange: &Exchange) {
+    /// Adds one exchange.
+    #[inline]
+    pub fn record(&mut self, exchange: &Exchange) {
         self.requests += 1;
         self.errors += u64::from(exchange.message.error);
         if let Some(latency_ns) = exchange.latency_ns {
             self.latency.record(latency_ns);
         }
     }
+
+    /// Sets all figures to zero and keeps the memory.
+    pub fn clear(&mut self) {
+        self.requests = 0;
+        self.errors = 0;
+        self.latency.clear();
+    }
 }
 
-/// How the exchanges of one edge went in one period.
-///
-/// Counts are exact: every exchange that was recorded is in them. Only `samples` is a choice.
-#[derive(Clone, Debug, Default)]
+/// How the exchanges of one edge went in one period. Exact: every exchange that was recorded is in
+/// every figure that it has a value for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeStats {
     /// Exchanges.
     pub requests: u64,
@@ -77,10 +78,60 @@ pub struct EdgeStats {
     pub latency: Histogram,
     /// Latency as seen by the server, where it is on this host.
     pub server_latency: Histogram,
-    /// The same by route, sorted by name; at most [`Limits::routes_per_edge`](crate::Limits).
+    /// The same by route, each name once, in no particular order. Those that had no requests may
+    /// stand there with zeroes.
     pub routes: Vec<(Arc<RouteName>, RouteStats)>,
     /// Exchanges whose route did not fit the limit.
     pub routes_overflow: u64,
-    /// Some of the exchanges, oldest first: errors before others, and an even choice of those.
-    pub samples: Vec<Arc<Exchange>>,
+}
+
+impl EdgeStats {
+    /// Adds one exchange to everything but the routes.
+    #[inline]
+    pub fn record(&mut self, exchange: &Exchange) {
+        let message = &exchange.message;
+        self.requests += 1;
+        self.errors += u64::from(message.error);
+        self.request_bytes += message.request_bytes;
+        self.response_bytes += message.response_bytes;
+        self.status.record(message);
+        if let Some(latency_ns) = exchange.latency_ns {
+            self.latency.record(latency_ns);
+        }
+        if let Some(latency_ns) = exchange.server_latency_ns {
+            self.server_latency.record(latency_ns);
+        }
+    }
+
+    /// The figures of a route, which gets a place if there are fewer than `limit`.
+    pub fn route(&mut self, name: &Arc<RouteName>, limit: usize) -> Option<&mut RouteStats> {
+        // Names are shared, so the first look is enough nearly always.
+        let place = self
+            .routes
+            .iter()
+            .position(|(known, _)| Arc::ptr_eq(known, name))
+            .or_else(|| self.routes.iter().position(|(known, _)| known == name));
+        let place = match place {
+            Some(place) => place,
+            None if self.routes.len() < limit => {
+                self.routes.push((Arc::clone(name), RouteStats::default()));
+                self.routes.len() - 1
+            }
+            None => return None,
+        };
+        self.routes.get_mut(place).map(|(_, stats)| stats)
+    }
+
+    /// Sets all figures to zero and keeps names and memory.
+    pub fn clear(&mut self) {
+        self.requests = 0;
+        self.errors = 0;
+        self.request_bytes = 0;
+        self.response_bytes = 0;
+        self.status.clear();
+        self.latency.clear();
+        self.server_latency.clear();
+        self.routes.iter_mut().for_each(|(_, stats)| stats.clear());
+        self.routes_overflow = 0;
+    }
 }

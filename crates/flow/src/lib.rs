@@ -1,1 +1,35 @@
-//! placeholder
+//! Exchanges in, edges out: who calls whom, how often, how slowly, and what fails.
+//!
+//! [`Recorder`] takes every exchange on the hot path and, once a period, gives up what it counted
+//! as a [`Slice`]: exact figures per edge ([`EdgeStats`]), facts of the nodes at their ends, and a
+//! few of the exchanges themselves. It knows nothing of where slices are kept, and of no clock but
+//! the times it is given.
+//!
+//! ```
+//! use alaz_flow::{Limits, Recorder};
+//! use alaz_model::UnixNanos;
+//!
+//! let mut recorder = Recorder::new(Limits::default());
+//! // recorder.record(&exchange) as they complete; then, about once a second:
+//! recorder.cut(UnixNanos(1_000_000_000), |slice| assert_eq!(slice.edges().count(), 0));
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod edge;
+mod histogram;
+mod limits;
+mod mapping;
+mod node;
+mod recorder;
+mod samples;
+mod status;
+#[cfg(test)]
+mod testing;
+
+pub use edge::{EdgeKey, EdgeStats, RouteName, RouteStats};
+pub use histogram::{Histogram, HistogramParts, MAX_BUCKETS};
+pub use limits::Limits;
+pub use node::{NodeFacts, NodeKey};
+pub use recorder::{Counters, EdgeSlice, Overflow, Recorder, Slice};
+pub use status::StatusMix;

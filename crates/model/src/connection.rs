@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::Position;
+
 /// Names one end of one TCP connection for as long as Alaz runs.
 ///
 /// The kernel reuses socket memory, so its address alone is not enough: the generation is the time
@@ -51,6 +53,10 @@ pub struct Connection {
     pub network_namespace: u32,
     /// Who opened it, where that was seen.
     pub role: Role,
+    /// Position of the next byte that is sent, where known: what is missing at the beginning shows.
+    pub send: Option<Position>,
+    /// Position of the next byte that is received, where known.
+    pub receive: Option<Position>,
     /// When it came into sight, ns on the monotonic clock.
     pub time_ns: u64,
     /// It was already open when Alaz first saw it, so bytes before are unknown.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use compact_str::CompactString;
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
 
 use crate::{ConnectionKey, Endpoint, Position, Role, UnixNanos};
 
@@ -14,17 +15,43 @@ use crate::{ConnectionKey, Endpoint, Position, Role, UnixNanos};
 pub enum Protocol {
     /// HTTP/1.0 and HTTP/1.1 (RFC 9112).
     Http,
+    /// HTTP/2 (RFC 9113).
+    Http2,
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// PostgreSQL's frontend/backend protocol, version 3.
+    Postgresql,
+    /// MySQL's and MariaDB's client/server protocol.
+    Mysql,
+    /// Redis and Valkey: RESP 2 and 3.
+    Redis,
+    /// AMQP 0-9-1, RabbitMQ's protocol.
+    Amqp,
 }
 
 impl Protocol {
-    /// Every protocol Alaz understands.
-    pub const ALL: &'static [Protocol] = &[Protocol::Http];
+    /// Every protocol Alaz understands, in the order of the enumeration.
+    pub const ALL: [Protocol; 7] = [
+        Protocol::Http,
+        Protocol::Http2,
+        Protocol::Grpc,
+        Protocol::Postgresql,
+        Protocol::Mysql,
+        Protocol::Redis,
+        Protocol::Amqp,
+    ];
 
     /// Its name in JSON, flags and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Protocol::Http => "http",
+            Protocol::Http2 => "http2",
+            Protocol::Grpc => "grpc",
+            Protocol::Postgresql => "postgresql",
+            Protocol::Mysql => "mysql",
+            Protocol::Redis => "redis",
+            Protocol::Amqp => "amqp",
         }
     }
 
@@ -45,7 +72,7 @@ pub enum Outcome {
     OneWay,
     /// The connection ended, or went silent past the limit, without a response.
     NoResponse,
-    /// The connection was reset before the response was whole.
+    /// The connection was reset, or ended before the response was whole.
     Reset,
     /// No request was possible: the connection was refused.
     Refused,
@@ -98,19 +125,23 @@ impl ObservedBy {
     }
 }
 
+/// Facts under OpenTelemetry's attribute names. As many as most exchanges have take no allocation.
+pub type Attributes = SmallVec<[(&'static str, CompactString); 4]>;
+
 /// What was asked and answered, in the protocol's own terms. Holds no secret: literals,
 /// query-string values and credentials are gone before it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The protocol spoken.
     pub protocol: Protocol,
-    /// HTTP: the method.
+    /// HTTP: the method. SQL: the first keyword. Others: the command.
     pub method: CompactString,
-    /// HTTP: the request target, redacted.
+    /// HTTP: the request target, redacted. SQL: the statement without literals. Others: what the
+    /// command is about.
     pub target: CompactString,
-    /// HTTP: the target without its query and with variable parts replaced, for grouping.
+    /// The target with its variable parts replaced, for grouping.
     pub route: CompactString,
-    /// HTTP: the status code. Empty when there was no response.
+    /// HTTP: the status code. Others: `ok` or an error code. Empty when there was no response.
     pub status: CompactString,
     /// The server failed the request (HTTP: status 500 or more, or no whole response).
     pub error: bool,
@@ -121,7 +152,7 @@ pub struct Message {
     /// Bytes of the response on the wire, head and body.
     pub response_bytes: u64,
     /// Further facts under OpenTelemetry's attribute names.
-    pub attributes: Vec<(&'static str, CompactString)>,
+    pub attributes: Attributes,
 }
 
 /// One exchange as one end of its connection saw it.
@@ -181,9 +212,9 @@ pub struct Exchange {
 }
 
 /// Attributes as one JSON object.
-struct Attributes<'a>(&'a [(&'static str, CompactString)]);
+struct AttributeMap<'a>(&'a [(&'static str, CompactString)]);
 
-impl Serialize for Attributes<'_> {
+impl Serialize for AttributeMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in self.0 {
@@ -214,7 +245,7 @@ impl Serialize for Exchange {
         out.serialize_field("request_bytes", &message.request_bytes)?;
         out.serialize_field("response_bytes", &message.response_bytes)?;
         out.serialize_field("observed_by", self.observed_by.as_str())?;
-        out.serialize_field("attributes", &Attributes(&message.attributes))?;
+        out.serialize_field("attributes", &AttributeMap(&message.attributes))?;
         out.end()
     }
 }
@@ -252,7 +283,7 @@ mod tests {
                 outcome: Outcome::Complete,
                 request_bytes: 78,
                 response_bytes: 612,
-                attributes: vec![("http.request.method", "GET".into())],
+                attributes: [("http.request.method", "GET".into())].into_iter().collect(),
             },
             latency_ns: Some(812_345),
             ttfb_ns: Some(790_100),

@@ -7,7 +7,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::Source;
+use crate::{Protocol, Source};
 
 /// Why a segment or some of its bytes could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -220,26 +220,56 @@ impl Serialize for ExchangeLedger {
 pub struct ConnectionLedger {
     /// Open now.
     pub open: u64,
-    /// Open now and proven to speak HTTP/1.
-    pub http: u64,
     /// Open now and seen to speak TLS.
     pub tls: u64,
     /// Open now and not known to speak anything.
     pub unknown: u64,
+    speaks: [u64; Protocol::ALL.len()],
+}
+
+impl ConnectionLedger {
+    /// Open now and proven to speak one protocol.
+    #[must_use]
+    pub fn speaks(&self, protocol: Protocol) -> u64 {
+        self.speaks[protocol as usize]
+    }
+
+    /// Counts one that speaks this protocol.
+    pub fn count(&mut self, protocol: Protocol) {
+        self.speaks[protocol as usize] += 1;
+    }
+
+    /// Adds another ledger to this one.
+    pub fn add(&mut self, other: &ConnectionLedger) {
+        self.open += other.open;
+        self.tls += other.tls;
+        self.unknown += other.unknown;
+        for (mine, theirs) in self.speaks.iter_mut().zip(other.speaks) {
+            *mine += theirs;
+        }
+    }
+
+    /// Each verdict and how many connections have it; protocols that none speaks are left out.
+    pub fn by_verdict(&self) -> impl Iterator<Item = (&'static str, u64)> + Clone + '_ {
+        let speaks = Protocol::ALL
+            .iter()
+            .map(|protocol| (protocol.as_str(), self.speaks(*protocol)))
+            .filter(|(name, amount)| *amount > 0 || *name == Protocol::Http.as_str());
+        speaks.chain([("tls", self.tls), ("unknown", self.unknown)])
+    }
 }
 
 impl Serialize for ConnectionLedger {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct ByVerdict {
-            http: u64,
-            tls: u64,
-            unknown: u64,
+        struct ByVerdict<'a>(&'a ConnectionLedger);
+        impl Serialize for ByVerdict<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.by_verdict())
+            }
         }
-        let by_verdict = ByVerdict { http: self.http, tls: self.tls, unknown: self.unknown };
         let mut out = serializer.serialize_map(Some(2))?;
         out.serialize_entry("open", &self.open)?;
-        out.serialize_entry("by_verdict", &by_verdict)?;
+        out.serialize_entry("by_verdict", &ByVerdict(self))?;
         out.end()
     }
 }
@@ -273,10 +303,7 @@ impl Ledger {
             mine.bytes.add(&theirs.bytes);
         }
         self.exchanges.add(&other.exchanges);
-        self.connections.open += other.connections.open;
-        self.connections.http += other.connections.http;
-        self.connections.tls += other.connections.tls;
-        self.connections.unknown += other.connections.unknown;
+        self.connections.add(&other.connections);
     }
 }
 
@@ -303,6 +330,19 @@ impl Serialize for Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn protocols_index_their_own_slot() {
+        for (index, protocol) in Protocol::ALL.iter().enumerate() {
+            assert_eq!(*protocol as usize, index);
+            assert_eq!(Protocol::from_name(protocol.as_str()), Some(*protocol));
+        }
+        let mut connections = ConnectionLedger { open: 3, unknown: 1, ..Default::default() };
+        connections.count(Protocol::Redis);
+        let json = serde_json::to_value(connections).unwrap();
+        let expected = serde_json::json!({"http": 0, "redis": 1, "tls": 0, "unknown": 1});
+        assert_eq!(json["by_verdict"], expected);
+    }
 
     #[test]
     fn reasons_index_their_own_slot() {

@@ -35,7 +35,7 @@ pub enum Source {
 ///
 /// 64 bits wide, and its low 32 bits are the TCP sequence number (RFC 9293 §3.4). Both ends of a
 /// connection therefore give the same byte the same position, which is how their two views join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
 impl Position {

@@ -1,1 +1,35 @@
-//! placeholder
+//! The last hour in memory, the API and the UI over it.
+//!
+//! In: exchanges and the ledger, through a [`Feed`] held by the thread that captures. Out: the pages
+//! that docs/api.md describes, and the UI. Knows nothing of the kernel, and nothing of how exchanges
+//! are found.
+//!
+//! - [`Live`] is what both sides share; [`Store`] in it is the hour, [`Server`] the listener.
+//! - [`Map`] can also be made without any server, of a [`Store`] that something else fills.
+//!
+//! Memory is bounded: 32 MB of history ([`MOST_BYTES`]), 8192 exchanges for the edges and 4096 for
+//! the list of recent ones (about a kilobyte each), and what the recorder's limits allow. Nothing
+//! of it is taken before it is needed.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod filter;
+mod follow;
+mod guard;
+mod layout;
+mod live;
+mod process;
+mod recent;
+mod serve;
+mod store;
+#[cfg(test)]
+mod testing;
+mod ui;
+
+pub use api::{Map, MapEdge, MapFilter, MapNode, MapOverflow};
+pub use filter::{ExchangeFilter, parse_duration};
+pub use guard::Hosts;
+pub use live::{Feed, Live};
+pub use serve::Server;
+pub use store::{MOST_BYTES, Period, Store};

@@ -49,9 +49,8 @@ fn killed_under_load_it_leaves_nothing_and_nobody_notices() {
     let nginx = Nginx::start();
     let pinned_before = pinned();
     let address = nginx.address;
-    let client = std::thread::spawn(move || {
-        load::at_rate(address, "/empty", 2_000, Duration::from_secs(4))
-    });
+    let client =
+        std::thread::spawn(move || load::at_rate(address, "/empty", 2_000, Duration::from_secs(4)));
 
     let mut watch = Watch::start();
     let objects = Objects::of_process(watch.program().pid());

@@ -29,12 +29,8 @@ fn assert_fails(command: &mut Command, words: &[&str]) {
 
 fn recording(folder: &Path) -> PathBuf {
     let path = folder.join("good.alazrec");
-    let header = Header {
-        host: "here".into(),
-        kernel: "6.18".into(),
-        alaz: "0".into(),
-        unix_at_zero_ns: 1,
-    };
+    let header =
+        Header { host: "here".into(), kernel: "6.18".into(), alaz: "0".into(), unix_at_zero_ns: 1 };
     let mut writer = RecordingWriter::create(&path, &header).unwrap();
     writer.drained(1).unwrap();
     writer.end(&KernelCounters::default()).unwrap();

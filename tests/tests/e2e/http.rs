@@ -19,7 +19,7 @@ fn lines(exchanges: &[&Exchange]) -> Vec<String> {
 #[test]
 fn pipelined_requests_are_paired_in_order() {
     let Some(_turn) = turn_to_capture() else { return };
-    let server = Server::start(peers::server("server.js"));
+    let server = Server::start(peers::server("peers/server.js"));
     let watch = Watch::start();
     let mut connection = Connection::open(server.address);
     let paths = ["/hello", "/missing", "/fail", "/chunked", "/hello"];
@@ -58,7 +58,7 @@ fn a_head_in_single_bytes_is_one_exchange() {
 #[test]
 fn interim_answers_belong_to_the_final_one() {
     let Some(_turn) = turn_to_capture() else { return };
-    let servers = ["server.py", "greeter"].map(|name| Server::start(peers::server(name)));
+    let servers = ["peers/server.py", "greeter"].map(|name| Server::start(peers::server(name)));
     let watch = Watch::start();
     for server in &servers {
         program::run(
@@ -103,6 +103,8 @@ fn bodies_of_every_framing_end_where_they_end() {
         }
     }
     connection.read_to_end();
+    // What is delimited by the end of the connection ends with it.
+    drop(connection);
     let seen = watch.finish();
     assert_eq!(
         lines(&seen.at(server.port())),

@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
 
+mod amqp;
 mod attach;
 mod bad_input;
+mod capture_file;
 mod http;
+mod http2;
 mod idle;
 mod languages;
+mod mariadb;
 mod nginx;
 mod opaque;
+mod postgresql;
 mod recording;
 mod redaction;
+mod redis;
 mod server;

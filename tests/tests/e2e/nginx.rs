@@ -18,7 +18,7 @@ fn a_thousand_curl_requests_are_reported_as_logged() {
     let Some(_turn) = turn_to_capture() else { return };
     let nginx = Nginx::start();
     let port = nginx.address.port();
-    let worker = only_child(nginx_master(port));
+    let worker = nginx.worker();
     let watch = Watch::start();
 
     let curl = |url: &str| {
@@ -64,7 +64,11 @@ fn nothing_is_lost_at_ten_thousand_requests_a_second() {
     let watch = Watch::start();
 
     let sent = load::at_rate(nginx.address, "/empty", 10_000, seconds());
-    say(&format!("{:.0} requests/s for {:.1} s", sent.answered as f64 / sent.seconds, sent.seconds));
+    say(&format!(
+        "{:.0} requests/s for {:.1} s",
+        sent.answered as f64 / sent.seconds,
+        sent.seconds
+    ));
 
     let seen = watch.finish();
     let log = nginx.stop();
@@ -195,27 +199,4 @@ fn assert_latency_is_plausible(by_path: &HashMap<&str, &Exchange>, log: &[LogLin
     let middle = off[off.len() / 2];
     say(&format!("server latency is {middle:.3} ms off nginx's in the median"));
     assert!(middle < 2.0, "latency is {middle} ms off nginx's own in the median");
-}
-
-/// The process that listens on this port and has children: nginx's master.
-fn nginx_master(port: u16) -> u32 {
-    let pattern = format!("sport = :{port}");
-    let out = program::run(Command::new("ss").args(["-Hltnp", &pattern]));
-    let pids: Vec<u32> = out
-        .split("pid=")
-        .skip(1)
-        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
-        .collect();
-    *pids.iter().find(|pid| !children(**pid).is_empty()).expect("a master with workers")
-}
-
-fn only_child(pid: u32) -> u32 {
-    let children = children(pid);
-    assert_eq!(children.len(), 1, "one worker");
-    children[0]
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    text.unwrap_or_default().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }

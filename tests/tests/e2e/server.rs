@@ -40,7 +40,9 @@ fn the_map_counts_exactly() {
     assert_eq!(edge["status"], serde_json::json!({"2xx": 20, "4xx": 7, "5xx": 3}));
     assert_eq!(node(&map, &edge["from"])["name"], "curl");
     assert_eq!(node(&map, &edge["to"])["name"], "nginx");
-    assert!(edge["p50_ns"].as_u64().unwrap() > 0 && edge["p50_ns"].as_u64() <= edge["p99_ns"].as_u64());
+    assert!(
+        edge["p50_ns"].as_u64().unwrap() > 0 && edge["p50_ns"].as_u64() <= edge["p99_ns"].as_u64()
+    );
 
     let id = edge["id"].as_str().unwrap();
     let detail = alaz.json(&format!("/api/v1/edges/{id}"));
@@ -156,7 +158,12 @@ fn other_commands_read_from_the_running_one() {
     }
     let mut asked = 0;
     wait_until("both watches report", || {
-        program::run(Command::new("curl").args(["-sS", "-o", "/dev/null", &nginx.url("/here?x=1")]));
+        program::run(Command::new("curl").args([
+            "-sS",
+            "-o",
+            "/dev/null",
+            &nginx.url("/here?x=1"),
+        ]));
         asked += 1;
         !told.stdout().is_empty() && !found.stdout().is_empty()
     });

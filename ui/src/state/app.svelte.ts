@@ -54,12 +54,13 @@ class App {
       // While nothing could be shown yet, keep trying even when paused.
       active: () => visible() && (this.live || this.map === null || this.trouble !== null),
     });
+    let sameServer = false;
     const ledgerPoll = poll({
       run: async (signal) => {
         const [ledger, notReady, status] = await Promise.all([
           getLedger(signal),
           getNotReady(signal),
-          this.status ?? getStatus(signal),
+          sameServer && this.status ? this.status : getStatus(signal),
         ]);
         return { ledger, notReady, status };
       },
@@ -67,10 +68,11 @@ class App {
         this.ledger = ledger;
         this.notReady = notReady;
         this.status = status;
+        sameServer = true;
       },
       failed: () => {
-        // The map's poll says what is wrong. A new server may be another version.
-        this.status = null;
+        // The map's poll says what is wrong. What answers next may be another version.
+        sameServer = false;
       },
       intervalMs: LEDGER_INTERVAL_MS,
       active: visible,

@@ -45,7 +45,7 @@ export function parseHash(hash: string): Place {
   const node = query.get('node');
   return {
     view,
-    window: window in WINDOWS ? (window as Window) : HOME.window,
+    window: Object.hasOwn(WINDOWS, window) ? (window as Window) : HOME.window,
     filter: query.get('filter') ?? '',
     problems: query.has('problems'),
     selection: edge ? { kind: 'edge', id: edge } : node ? { kind: 'node', id: node } : null,

@@ -1,17 +1,22 @@
 /** How one exchange is told in a row. */
 
-import type { Exchange } from '../types';
 import type { Level } from '../health';
+import { statusClass, statusText } from '../protocol';
+import type { Exchange } from '../types';
 
 /** The status, or what happened instead of one. */
 export function outcomeText(exchange: Exchange): string {
-  if (exchange.outcome === 'complete' || exchange.outcome === 'one_way') return exchange.status || exchange.outcome.replace('_', ' ');
+  const answered = exchange.outcome === 'complete' || exchange.outcome === 'one_way';
+  return answered && exchange.status ? statusText(exchange.protocol, exchange.status) : outcomeWords(exchange);
+}
+
+export function outcomeWords(exchange: Exchange): string {
   return exchange.outcome.replace('_', ' ');
 }
 
 export function exchangeLevel(exchange: Exchange): Level {
   if (exchange.error) return 'error';
-  return /^4\d\d$/.test(exchange.status) ? 'warn' : 'ok';
+  return statusClass(exchange.protocol, exchange.status) === 'refused' ? 'warn' : 'ok';
 }
 
 /** A key for each row that stays the same between polls; an exchange has no id of its own. */

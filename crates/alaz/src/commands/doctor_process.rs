@@ -45,16 +45,34 @@ pub(crate) fn explain(pid: u32) -> anyhow::Result<ProcessReport> {
 
 impl ProcessReport {
     pub(crate) fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let shown = |text: &str| if text.is_empty() { "not known".to_owned() } else { text.to_owned() };
+        let shown =
+            |text: &str| if text.is_empty() { "not known".to_owned() } else { text.to_owned() };
         writeln!(out, "Process {} is shown as “{}”", self.pid, self.workload)?;
         for (what, value) in [
             ("name", shown(&self.name)),
             ("executable", shown(&self.executable)),
             ("control group", shown(&self.cgroup)),
-            ("container", if self.container.is_empty() { "none".into() } else { self.container.clone() }),
+            (
+                "container",
+                if self.container.is_empty() { "none".into() } else { self.container.clone() },
+            ),
             ("TCP connections", self.connections.to_string()),
-            ("TLS libraries", if self.tls_libraries.is_empty() { "none loaded".into() } else { self.tls_libraries.join(", ") }),
-            ("io_uring", if self.io_uring == 0 { "not used".into() } else { format!("{} rings: what they move is not seen", self.io_uring) }),
+            (
+                "TLS libraries",
+                if self.tls_libraries.is_empty() {
+                    "none loaded".into()
+                } else {
+                    self.tls_libraries.join(", ")
+                },
+            ),
+            (
+                "io_uring",
+                if self.io_uring == 0 {
+                    "not used".into()
+                } else {
+                    format!("{} rings: what they move is not seen", self.io_uring)
+                },
+            ),
         ] {
             writeln!(out, "      {what:<24} {value}")?;
         }

@@ -4,6 +4,7 @@ mod doctor;
 mod doctor_process;
 mod map;
 mod record;
+mod remote;
 mod replay;
 mod run;
 mod settings;
@@ -57,7 +58,10 @@ fn start_capture() -> anyhow::Result<Capture> {
         .context("cannot capture here (`alaz doctor` tells more)")?;
     for report in capture.reports() {
         if let Some(reason) = &report.refused {
-            eprintln!("alaz: without {}: the kernel refused {}: {reason}", report.purpose, report.program);
+            eprintln!(
+                "alaz: without {}: the kernel refused {}: {reason}",
+                report.purpose, report.program
+            );
         }
     }
     Ok(capture)

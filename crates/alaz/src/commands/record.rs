@@ -24,7 +24,8 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
     let writer = RecordingWriter::create(&args.file, &header).with_context(|| format!("{name}"))?;
     eprintln!("alaz: recording to {name}: raw traffic, passwords and tokens included");
 
-    let mut recorder = Recorder { writer, processes: Processes::live(PROCESS_LIMIT), written: HashSet::new() };
+    let mut recorder =
+        Recorder { writer, processes: Processes::live(PROCESS_LIMIT), written: HashSet::new() };
     let started = Instant::now();
     let mut records = 0;
     loop {

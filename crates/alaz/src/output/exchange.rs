@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use alaz_model::{Endpoint, Exchange, Outcome};
+use alaz_model::{Endpoint, Exchange};
+use serde::Deserialize;
 
 use crate::cli::WatchOutput;
 use crate::output::units;
@@ -25,7 +26,7 @@ impl<W: Write> ExchangePrinter<W> {
                 serde_json::to_writer(&mut self.out, exchange)?;
                 self.out.write_all(b"\n")
             }
-            WatchOutput::Text => self.line(exchange),
+            WatchOutput::Text => self.print_row(&Row::of(exchange)),
         }
     }
 
@@ -33,46 +34,92 @@ impl<W: Write> ExchangePrinter<W> {
         self.out.flush()
     }
 
-    fn line(&mut self, exchange: &Exchange) -> io::Result<()> {
-        let message = &exchange.message;
-        let time = exchange.time.to_string();
+    /// Prints an exchange that is a line of JSON already.
+    pub(crate) fn print_line(&mut self, json: &str) -> io::Result<()> {
+        match self.format {
+            WatchOutput::Json => writeln!(self.out, "{json}"),
+            WatchOutput::Text => {
+                let row: Row = serde_json::from_str(json)?;
+                self.print_row(&row)
+            }
+        }
+    }
+
+    fn print_row(&mut self, row: &Row) -> io::Result<()> {
         // HH:MM:SS.mmm of an RFC 3339 time.
-        let clock = time.get(11..23).unwrap_or(&time);
-        let status = match message.outcome {
-            Outcome::Complete | Outcome::OneWay => message.status.as_str(),
-            other => other.as_str(),
-        };
-        let (before, after) = self.paint(exchange);
-        let latency = exchange.latency_ns.map_or_else(|| "-".to_owned(), units::duration);
+        let clock = row.time.get(11..23).unwrap_or(&row.time);
+        let is_answered = matches!(&*row.outcome, "complete" | "one_way");
+        let status = if is_answered { &row.status } else { &row.outcome };
+        let (before, after) = self.paint(row);
+        let latency = row.latency_ns.map_or_else(|| "-".to_owned(), units::duration);
+        let ends = format!("{} → {}:{}", row.client.workload, row.server.workload, row.server.port);
         writeln!(
             self.out,
-            "{clock}  {:<34}  {before}{status:<3}{after}  {latency:>8}  {:>8}  {} {}",
-            format!("{} → {}", exchange.client.workload(), server(&exchange.server)),
-            units::size(message.response_bytes),
-            message.method,
-            message.target,
+            "{clock}  {ends:<34}  {before}{status:<3}{after}  {latency:>8}  {:>8}  {} {}",
+            units::size(row.response_bytes),
+            row.method,
+            row.target,
         )
     }
 
     /// Red for what failed, yellow for what the client did wrong.
-    fn paint(&self, exchange: &Exchange) -> (&'static str, &'static str) {
+    fn paint(&self, row: &Row) -> (&'static str, &'static str) {
         match () {
             () if !self.colour => ("", ""),
-            () if exchange.message.error => ("\x1b[31m", "\x1b[0m"),
-            () if exchange.message.status.starts_with('4') => ("\x1b[33m", "\x1b[0m"),
+            () if row.error => ("\x1b[31m", "\x1b[0m"),
+            () if row.status.starts_with('4') => ("\x1b[33m", "\x1b[0m"),
             () => ("\x1b[32m", "\x1b[0m"),
         }
     }
 }
 
-fn server(endpoint: &Endpoint) -> String {
-    format!("{}:{}", endpoint.workload(), endpoint.address.port())
+/// What a line for people shows of an exchange, whether it was found here or sent by a server.
+#[derive(Deserialize)]
+struct Row {
+    time: String,
+    client: End,
+    server: End,
+    method: String,
+    target: String,
+    status: String,
+    outcome: String,
+    error: bool,
+    latency_ns: Option<u64>,
+    response_bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct End {
+    workload: String,
+    port: u16,
+}
+
+impl Row {
+    fn of(exchange: &Exchange) -> Row {
+        let message = &exchange.message;
+        let end = |endpoint: &Endpoint| End {
+            workload: endpoint.workload().into(),
+            port: endpoint.address.port(),
+        };
+        Row {
+            time: exchange.time.to_string(),
+            client: end(&exchange.client),
+            server: end(&exchange.server),
+            method: message.method.to_string(),
+            target: message.target.to_string(),
+            status: message.status.to_string(),
+            outcome: message.outcome.as_str().to_owned(),
+            error: message.error,
+            latency_ns: exchange.latency_ns,
+            response_bytes: message.response_bytes,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alaz_model::{Message, ObservedBy, Protocol, UnixNanos};
+    use alaz_model::{Message, ObservedBy, Outcome, Protocol, UnixNanos};
 
     fn exchange() -> Exchange {
         Exchange {
@@ -90,7 +137,7 @@ mod tests {
                 outcome: Outcome::Complete,
                 request_bytes: 78,
                 response_bytes: 612,
-                attributes: Vec::new(),
+                attributes: Default::default(),
             },
             latency_ns: Some(812_345),
             ttfb_ns: None,
@@ -125,5 +172,16 @@ mod tests {
         assert!(line.ends_with("}\n") && line.matches('\n').count() == 1);
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["status"], "503");
+    }
+
+    #[test]
+    fn what_a_server_sends_is_printed_the_same() {
+        for format in [WatchOutput::Text, WatchOutput::Json] {
+            let json = serde_json::to_string(&exchange()).unwrap();
+            let mut printer = ExchangePrinter::new(Vec::new(), format, true);
+            printer.print_line(&json).unwrap();
+            let sent = String::from_utf8(printer.out).unwrap();
+            assert_eq!(sent, printed(format, true, &exchange()));
+        }
     }
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod exchange;
 pub(crate) mod map;
+pub(crate) mod printing;
 pub(crate) mod units;

@@ -102,7 +102,7 @@ fn exchange(pid: u32, ended_ns: u64) -> Exchange {
             outcome: Outcome::Complete,
             request_bytes: 1,
             response_bytes: 1,
-            attributes: Vec::new(),
+            attributes: Default::default(),
         },
         latency_ns: Some(latency_ns),
         ttfb_ns: None,

@@ -3,11 +3,11 @@
 import type { Series, SeriesPoint } from '../../types';
 import { duration, plural, rate } from '../../format';
 
-/** The next round number, so that the axis can be read: 1, 2, 2.5 or 5 times a power of ten. */
+/** The next number that is round, and whose half is, so that the axis can be read. */
 export function niceCeiling(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 2, 2.5, 5, 10].find((candidate) => value <= candidate * power * 1.0001) ?? 10;
+  const step = [1, 2, 4, 6, 8, 10].find((candidate) => value <= candidate * power * 1.0001) ?? 10;
   return step * power;
 }
 

@@ -1,6 +1,6 @@
 /** The loss ledger in words. */
 
-import { count, plural } from '../../format';
+import { count, percent, plural } from '../../format';
 import type { Ledger, Tally } from '../../types';
 
 export function total(amounts: Record<string, number>): number {
@@ -14,13 +14,16 @@ export function ranked(amounts: Record<string, number>): [name: string, amount: 
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
 }
 
-/** One line for the badge: `nothing lost`, or how much and the main reason. */
-export function badge(ledger: Ledger): { lost: boolean; text: string } {
-  const lost = total(ledger.segments.lost);
-  if (lost === 0) return { lost: false, text: 'nothing lost' };
-  const reasons = ranked(ledger.segments.lost);
-  const more = reasons.length > 1 ? ` +${reasons.length - 1}` : '';
-  return { lost: true, text: `${plural(lost, 'segment')} lost: ${reasons[0]?.[0] ?? 'unknown'}${more}` };
+/** One line for the badge: `nothing lost`, or how much; its title says the reasons. */
+export function badge({ segments }: Ledger): { lost: boolean; text: string; title: string } {
+  const lost = total(segments.lost);
+  if (lost === 0) return { lost: false, text: 'nothing lost', title: 'What was seen, reported and lost (l)' };
+  const reasons = ranked(segments.lost).map(([reason]) => LOSS[reason] ?? reason);
+  return {
+    lost: true,
+    text: `${plural(lost, 'segment')} lost (${percent(lost, segments.seen)})`,
+    title: `Lost: ${reasons.join('; ')} (l)`,
+  };
 }
 
 /** What a reason means, for people who did not write it. */
@@ -54,6 +57,12 @@ export function verdicts(ledger: Ledger): string[] {
   return ranked(ledger.connections.by_verdict).map(([verdict, n]) =>
     words[verdict] ? words[verdict](n) : `${plural(n, `${verdict} connection`)}`,
   );
+}
+
+/** The sources that saw something, where that says more than their sum. */
+export function sources(ledger: Ledger): [name: string, segments: Tally][] {
+  const seen = Object.entries(ledger.sources).filter(([, { segments }]) => segments.seen > 0);
+  return seen.length > 1 ? seen.map(([name, { segments }]) => [name, segments]) : [];
 }
 
 /** `seen = parsed + counted + lost`, spelled out. */

@@ -17,20 +17,47 @@ const MIN_SCALE = 0.08;
 const MAX_SCALE = 3;
 /** Small maps are not blown up to fill the screen. */
 const MAX_FIT_SCALE = 1.15;
-/** Free border around a fitted map; more above, for loops. */
-const MARGIN = 48;
+/** Free border around a fitted map. */
+const MARGIN = 44;
+/** What the legend takes at the bottom. */
+const FOOT = 36;
+/** On a screen narrower than this a whole map would be too small to read. */
+const NARROW = 700;
+const NARROW_SCALE = 0.62;
 
+/** Everything in view. */
 export function fit(box: Box, view: Size): Camera {
-  if (box.width === 0 || view.width === 0) return { x: view.width / 2, y: view.height / 2, scale: 1 };
-  const margin = Math.min(MARGIN, view.width / 8);
-  const scale = clamp(
-    Math.min((view.width - 2 * margin) / box.width, (view.height - 2 * margin) / box.height),
-    MIN_SCALE,
-    MAX_FIT_SCALE,
-  );
+  return middle(box, view, fittingScale(box, view));
+}
+
+/** What is shown at first: everything, or on a narrow screen as much as can be read, from the callers on. */
+export function home(box: Box, view: Size): Camera {
+  const scale = fittingScale(box, view);
+  if (view.width >= NARROW || scale >= NARROW_SCALE) return middle(box, view, scale);
+  const { x, y } = middle(box, view, NARROW_SCALE);
+  const margin = marginOf(view);
+  return {
+    x: Math.max(x, margin - box.x * NARROW_SCALE),
+    y: Math.max(y, margin - box.y * NARROW_SCALE),
+    scale: NARROW_SCALE,
+  };
+}
+
+function marginOf(view: Size): number {
+  return Math.min(MARGIN, view.width / 16);
+}
+
+function fittingScale(box: Box, view: Size): number {
+  const [width, height] = [view.width - 2 * marginOf(view), view.height - 2 * marginOf(view) - FOOT];
+  // Nothing to fit, or nothing to fit it into.
+  if (box.width === 0 || view.width === 0) return 1;
+  return clamp(Math.min(width / box.width, height / box.height), MIN_SCALE, MAX_FIT_SCALE);
+}
+
+function middle(box: Box, view: Size, scale: number): Camera {
   return {
     x: view.width / 2 - (box.x + box.width / 2) * scale,
-    y: view.height / 2 - (box.y + box.height / 2) * scale,
+    y: (view.height - FOOT) / 2 - (box.y + box.height / 2) * scale,
     scale,
   };
 }

@@ -1,12 +1,11 @@
 /** Paints one frame of the map. Knows nothing of time, input or the server. */
 
-import { duration, elideMiddle, percent, rate } from '../../format';
-import { edgeHealth, nodeHealth, type Level } from '../../health';
+import { edgeHealth, type Level } from '../../health';
 import type { MapEdge, MapNode } from '../../types';
-import { kindIcon, kindLabel, LEVEL_ICON } from '../../ui/icons';
 import type { Camera, Size } from './camera';
-import { placeLabels, type Wanted } from './labels';
-import { CARD, type Point } from './layout';
+import { drawCard } from './card';
+import { byWeight, edgeFacts, placeLabels, problemLabel, steadyWidth, type Wanted } from './labels';
+import type { Point } from './layout';
 import type { Palette } from './palette';
 import type { Route } from './route';
 
@@ -15,6 +14,8 @@ export interface Scene {
   edges: readonly MapEdge[];
   places: ReadonlyMap<string, Point>;
   routes: ReadonlyMap<string, Route>;
+  /** Whether there is room for labels on all edges, or only on those with problems. */
+  roomy: boolean;
   seconds: number;
   camera: Camera;
   /** What the filter leaves; null for everything. */
@@ -30,15 +31,16 @@ export interface Active {
   edges: ReadonlySet<string>;
 }
 
-const DASH: Record<Level, number[]> = { ok: [], warn: [10, 4, 2, 4], error: [7, 4] };
+export const DASH: Record<Level, number[]> = { ok: [], warn: [10, 4, 2, 4], error: [7, 4] };
 const FILTERED_ALPHA = 0.14;
 const INACTIVE_ALPHA = 0.35;
-const ZOMBIE_ALPHA = 0.6;
-/** Above this many, labels of edges show only where the reader points. */
-const LABELLED_EDGES = 28;
-/** Below this scale text is too small to read. */
-const READABLE_SCALE = 0.55;
-const LABEL_HEIGHT = 16;
+/** Below this scale labels, which grow as the map shrinks, would cover it; but for those asked for. */
+const LABEL_SCALE = 0.45;
+/** Of labels. */
+const FONT = 11;
+const LINE_HEIGHT = 1.4;
+/** A line is never thinner than this on screen. */
+const HAIRLINE = 0.9;
 
 export function draw(context: CanvasRenderingContext2D, scene: Scene, view: Size, density: number): void {
   const { camera, palette } = scene;
@@ -50,9 +52,17 @@ export function draw(context: CanvasRenderingContext2D, scene: Scene, view: Size
 
   // What is pointed at lies on top of what is not.
   const [back, front] = [scene.edges.filter((edge) => !isActive(scene, edge)), scene.edges.filter((edge) => isActive(scene, edge))];
-  for (const edge of [...back, ...front]) drawEdge(context, scene, edge);
-  for (const node of scene.nodes) drawCard(context, scene, node);
-  drawLabels(context, scene);
+  const labels = labelsOf(context, scene);
+  for (const edge of back) drawEdge(context, scene, edge);
+  for (const label of labels) if (!isActive(scene, label.edge)) drawLabel(context, scene, label);
+  for (const edge of front) drawEdge(context, scene, edge);
+  for (const node of scene.nodes) {
+    const corner = scene.places.get(node.id);
+    if (!corner) continue;
+    const alpha = alphaOf(scene, 'nodes', node.id);
+    drawCard(context, node, corner, { scale: camera.scale, seconds: scene.seconds, alpha, selected: scene.selected === node.id, palette });
+  }
+  for (const label of labels) if (isActive(scene, label.edge)) drawLabel(context, scene, label);
   context.globalAlpha = 1;
 }
 
@@ -76,7 +86,7 @@ function drawEdge(context: CanvasRenderingContext2D, scene: Scene, edge: MapEdge
   if (!route) return;
   const { level } = edgeHealth(edge);
   const { points } = route;
-  const width = edgeWidth(edge.rate);
+  const width = Math.max(edgeWidth(edge.rate), HAIRLINE / scene.camera.scale);
   const selected = scene.selected === edge.id;
   const colour = scene.palette.level[level];
   context.globalAlpha = alphaOf(scene, 'edges', edge.id);
@@ -123,143 +133,85 @@ function drawEdge(context: CanvasRenderingContext2D, scene: Scene, edge: MapEdge
   context.fill();
 }
 
-function drawCard(context: CanvasRenderingContext2D, scene: Scene, node: MapNode): void {
-  const corner = scene.places.get(node.id);
-  if (!corner) return;
-  const { palette } = scene;
-  const { x, y } = corner;
-  const { level } = nodeHealth(node);
-  const selected = scene.selected === node.id;
+/** One way to say a label. */
+interface Wording {
+  /** Stands before the first line, in a quieter colour. */
+  port: string;
+  lines: string[];
+}
 
-  context.beginPath();
-  context.roundRect(x, y, CARD.width, CARD.height, 9);
-  // Opaque first: edges must not shine through a dimmed card.
+interface Label extends Wording {
+  edge: MapEdge;
+  width: number;
+  size: number;
+  at: Point;
+}
+
+/** The wordings of an edge's label, from what is best to what needs least room. */
+function wordings(scene: Scene, edge: MapEdge): Wording[] {
+  const problem = edgeHealth(edge).level === 'ok' ? [] : [{ port: '', lines: [problemLabel(edge)] }];
+  const stacked = { port: '', lines: edgeFacts(edge) };
+  if (scene.roomy) {
+    const port = edge.port > 0 ? `:${edge.port} ` : '';
+    return [{ port, lines: [edgeFacts(edge).join(' · ')] }, stacked, ...problem];
+  }
+  return isActive(scene, edge) ? [stacked, ...problem] : problem;
+}
+
+/** The labels that found room. */
+function labelsOf(context: CanvasRenderingContext2D, scene: Scene): Label[] {
+  const { palette, camera } = scene;
+  // They stay readable when the map is small.
+  const grow = Math.max(1, 0.92 / camera.scale);
+  const size = FONT * grow;
+  const shown = scene.edges
+    .filter((edge) => {
+      if (isActive(scene, edge)) return true;
+      if (scene.focus && !scene.focus.edges.has(edge.id)) return false;
+      return camera.scale >= LABEL_SCALE && (scene.roomy || edgeHealth(edge).level !== 'ok');
+    })
+    .sort((a, b) => Number(isActive(scene, b)) - Number(isActive(scene, a)) || byWeight(a, b));
+  const wanted: Wanted[] = [];
+  const choices = new Map<string, Label[]>();
+  context.font = `${size}px ${palette.font}`;
+  for (const edge of shown) {
+    const labels = wordings(scene, edge).map(({ port, lines }): Label => {
+      const widest = Math.max(...lines.map((line) => context.measureText(line).width));
+      const width = widest + context.measureText(port).width + 10 * grow;
+      return { edge, port, lines, width, size, at: { x: 0, y: 0 } };
+    });
+    choices.set(edge.id, labels);
+    wanted.push({
+      id: edge.id,
+      sizes: labels.map(({ lines, width }) => ({ width: steadyWidth(width / grow) * grow, height: LINE_HEIGHT * size * lines.length })),
+      // What was asked for alone is answered in any case.
+      forced: isActive(scene, edge) && scene.active?.edges.size === 1,
+    });
+  }
+  return [...placeLabels(wanted, scene.routes, scene.places)].flatMap(([id, placed]) => {
+    const label = choices.get(id)?.[placed.size];
+    return label ? [{ ...label, at: placed.at }] : [];
+  });
+}
+
+function drawLabel(context: CanvasRenderingContext2D, scene: Scene, { edge, port, lines, width, size, at }: Label): void {
+  const { palette } = scene;
+  const { level } = edgeHealth(edge);
+  const lineHeight = LINE_HEIGHT * size;
+  const [left, top] = [at.x - width / 2, at.y - (lineHeight * lines.length) / 2];
+  // Opaque also where the text is dimmed: the edge would strike it through.
   context.globalAlpha = 1;
   context.fillStyle = palette.background;
+  context.beginPath();
+  context.roundRect(left, top, width, lineHeight * lines.length, size * 0.45);
   context.fill();
-  context.globalAlpha = alphaOf(scene, 'nodes', node.id) * (node.zombie ? ZOMBIE_ALPHA : 1);
-  context.fillStyle = palette.surface;
-  context.fill();
-  context.lineWidth = selected ? 2.5 : 1;
-  context.strokeStyle = selected ? palette.accent : level === 'ok' ? palette.border : palette.level[level];
-  context.setLineDash(node.zombie ? [4, 3] : []);
-  context.stroke();
-  context.setLineDash([]);
-  if (scene.camera.scale < 0.25) return;
-
-  icon(context, kindIcon(node.kind), x + 12, y + 11, 16, palette.muted, 1.3);
-  if (level !== 'ok') icon(context, LEVEL_ICON[level], x + CARD.width - 26, y + 12, 15, palette.level[level], 1.6);
-
-  context.font = `600 13px ${palette.font}`;
-  context.fillStyle = palette.text;
+  context.globalAlpha = alphaOf(scene, 'edges', edge.id);
+  context.font = `${size}px ${palette.font}`;
   context.textAlign = 'left';
-  const room = CARD.width - 36 - (level === 'ok' ? 12 : 32);
-  context.fillText(elided(context, node.name, room), x + 36, y + 19.5);
-
-  context.font = `11px ${palette.font}`;
-  const facts = cardFacts(node, scene.seconds);
-  context.textAlign = 'right';
-  let right = x + CARD.width - 12;
-  if (facts.errors) {
-    context.fillStyle = palette.level[level];
-    context.fillText(facts.errors, right, y + 39);
-    right -= context.measureText(facts.errors).width + 6;
-  }
-  context.fillStyle = palette.text;
-  context.fillText(facts.rate, right, y + 39);
-  right -= context.measureText(facts.rate).width + 8;
-  context.textAlign = 'left';
+  const start = left + size * 0.45;
   context.fillStyle = palette.muted;
-  context.fillText(elided(context, facts.kind, right - (x + 12)), x + 12, y + 39);
-}
-
-function cardFacts(node: MapNode, seconds: number): { kind: string; rate: string; errors: string } {
-  const kind = node.namespace ? `${kindLabel(node.kind)} · ${node.namespace}` : kindLabel(node.kind);
-  if (node.zombie) return { kind, rate: 'no requests', errors: '' };
-  const perSecond = (requests: number): string => rate(seconds > 0 ? requests / seconds : 0);
-  if (node.requests_in === 0 && node.requests_out > 0) {
-    return { kind, rate: `calls ${perSecond(node.requests_out)}`, errors: '' };
-  }
-  const errors = node.errors_in > 0 ? percent(node.errors_in, node.requests_in) : '';
-  return { kind, rate: perSecond(node.requests_in), errors };
-}
-
-/** Path, size and colour in, drawn from its upper left corner. */
-function icon(context: CanvasRenderingContext2D, path: string, x: number, y: number, size: number, colour: string, width: number): void {
-  context.save();
-  context.translate(x, y);
-  context.scale(size / 16, size / 16);
-  context.strokeStyle = colour;
-  context.lineWidth = width;
-  context.lineCap = 'round';
-  context.lineJoin = 'round';
-  context.stroke(cachedPath(path));
-  context.restore();
-}
-
-const paths = new Map<string, Path2D>();
-
-function cachedPath(path: string): Path2D {
-  let made = paths.get(path);
-  if (!made) paths.set(path, (made = new Path2D(path)));
-  return made;
-}
-
-const elisions = new Map<string, string>();
-
-/** Measuring text is the dearest part of a frame, and names seldom change. */
-function elided(context: CanvasRenderingContext2D, text: string, room: number): string {
-  const key = `${context.font} ${Math.round(room)} ${text}`;
-  let result = elisions.get(key);
-  if (result === undefined) {
-    if (elisions.size > 5_000) elisions.clear();
-    result = elideMiddle(text, (candidate) => context.measureText(candidate).width <= room);
-    elisions.set(key, result);
-  }
-  return result;
-}
-
-/** `41/s · 8.20 ms · 1.2 %`: rate, p95, errors. */
-export function edgeLabel(edge: MapEdge): string {
-  const errors = edge.errors > 0 ? ` · ${percent(edge.errors, edge.requests)}` : '';
-  return `${rate(edge.rate)} · ${duration(edge.p95_ns)}${errors}`;
-}
-
-function drawLabels(context: CanvasRenderingContext2D, scene: Scene): void {
-  const { palette, camera } = scene;
-  const all = scene.edges.length <= LABELLED_EDGES && camera.scale >= READABLE_SCALE;
-  // Labels that are asked for stay readable when the map is small.
-  const grow = Math.max(1, 0.8 / camera.scale);
-  const shown = scene.edges
-    .filter((edge) => isActive(scene, edge) || (all && !(scene.focus && !scene.focus.edges.has(edge.id))))
-    .sort((a, b) => Number(isActive(scene, b)) - Number(isActive(scene, a)) || b.rate - a.rate);
-  const wanted: Wanted[] = [];
-  const parts = new Map<string, { port: string; text: string; portWidth: number }>();
-  context.font = `${11 * grow}px ${palette.font}`;
-  for (const edge of shown) {
-    const [port, text] = [edge.port > 0 ? `:${edge.port} ` : '', edgeLabel(edge)];
-    const portWidth = port ? context.measureText(port).width + 2 * grow : 0;
-    parts.set(edge.id, { port, text, portWidth });
-    const width = portWidth + context.measureText(text).width + 10 * grow;
-    wanted.push({ id: edge.id, width, height: LABEL_HEIGHT * grow, forced: isActive(scene, edge) });
-  }
-  const middles = placeLabels(wanted, scene.routes, scene.places);
-  context.textAlign = 'left';
-  for (const { id, width, height } of wanted) {
-    const at = middles.get(id);
-    const edge = scene.edges.find((candidate) => candidate.id === id);
-    const part = parts.get(id);
-    if (!at || !edge || !part) continue;
-    const { level } = edgeHealth(edge);
-    context.globalAlpha = alphaOf(scene, 'edges', id);
-    context.fillStyle = palette.background;
-    context.beginPath();
-    context.roundRect(at.x - width / 2, at.y - height / 2, width, height, 5 * grow);
-    context.fill();
-    const left = at.x - width / 2 + 5 * grow;
-    context.fillStyle = palette.muted;
-    context.fillText(part.port, left, at.y + 0.5);
-    context.fillStyle = level === 'ok' ? palette.text : palette.level[level];
-    context.fillText(part.text, left + part.portWidth, at.y + 0.5);
-  }
+  context.fillText(port, start, top + lineHeight / 2 + 0.5);
+  context.fillStyle = level === 'ok' ? palette.text : palette.level[level];
+  const indent = port ? context.measureText(port).width : 0;
+  lines.forEach((line, index) => context.fillText(line, start + indent, top + lineHeight * (index + 0.5) + 0.5));
 }

@@ -14,11 +14,25 @@ export interface Box {
   height: number;
 }
 
-export const CARD = { width: 178, height: 56 } as const;
-export const GAP = { x: 190, y: 36 } as const;
+export const CARD = { width: 190, height: 56 } as const;
+/** Between columns: with room for a label on every edge, or else closer, which leaves cards larger. */
+export const GAP = { roomy: 230, close: 130, y: 44 } as const;
+/** More than this cannot all be labelled. */
+const ROOMY_NODES = 24;
+/** Below this scale labels cannot be read. */
+const LABEL_SCALE = 0.68;
+/** What a fitted map leaves free on both sides together. */
+const BORDER = 88;
+
+/** The gap between columns with which the map reads best on a screen of this width. */
+export function gapFor(nodes: readonly MapNode[], viewWidth: number): number {
+  const columns = 1 + Math.max(0, ...nodes.map((node) => node.layer));
+  const width = columns * CARD.width + (columns - 1) * GAP.roomy;
+  return nodes.length <= ROOMY_NODES && viewWidth - BORDER >= width * LABEL_SCALE ? GAP.roomy : GAP.close;
+}
 
 /** Top left corners by node id. */
-export function place(nodes: readonly MapNode[]): Map<string, Point> {
+export function place(nodes: readonly MapNode[], gap: number): Map<string, Point> {
   const columns = new Map<number, MapNode[]>();
   for (const node of nodes) {
     const column = columns.get(node.layer);
@@ -37,7 +51,7 @@ export function place(nodes: readonly MapNode[]): Map<string, Point> {
     const shift = dense ? (tallest - column.length) / 2 : 0;
     for (const node of column) {
       places.set(node.id, {
-        x: layer * (CARD.width + GAP.x),
+        x: layer * (CARD.width + gap),
         y: (node.row + shift) * (CARD.height + GAP.y),
       });
     }

@@ -7,7 +7,7 @@ import * as camera from './camera';
 import type { Camera, Size } from './camera';
 import { draw, type Active } from './draw';
 import { hitTest, type Hit } from './hit';
-import { bounds, place, type Point } from './layout';
+import { bounds, GAP, gapFor, place, type Box, type Point } from './layout';
 import { ease, head, MOVE_MS, over, placesAt, type Motion } from './motion';
 import { readPalette, type Palette } from './palette';
 import { routes, type Route } from './route';
@@ -24,6 +24,7 @@ export class MapRenderer {
   #palette: Palette;
   #view: Size = { width: 0, height: 0 };
 
+  #gap: number = GAP.roomy;
   #target: ReadonlyMap<string, Point> = new Map();
   #places: ReadonlyMap<string, Point> = new Map();
   #routes: ReadonlyMap<string, Route> = new Map();
@@ -31,14 +32,16 @@ export class MapRenderer {
 
   #camera: Camera = { x: 0, y: 0, scale: 1 };
   #cameraMotion: { from: Camera; to: Camera; started: number } | null = null;
-  /** The whole map is kept in view until the reader moves it. */
-  #fitted = true;
+  /** What is kept in view, until the reader moves it. */
+  #kept: ((box: Box, view: Size) => Camera) | null = camera.home;
   #shown = false;
   #frame = 0;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
     private readonly still: () => boolean,
+    /** Told whether all edges are labelled, or only those with problems. */
+    private readonly onroomy: (roomy: boolean) => void,
   ) {
     const context = canvas.getContext('2d', { alpha: false });
     if (!context) throw new Error('This browser cannot draw on a canvas.');
@@ -48,13 +51,7 @@ export class MapRenderer {
 
   setMap(map: ServiceMap): void {
     this.#map = map;
-    const target = place(map.nodes);
-    const motion = head(this.#places, target, performance.now(), this.still());
-    this.#target = target;
-    this.#motion = motion;
-    this.#settle(motion ? placesAt(motion, motion.started) : target);
-    if (this.#fitted) this.#fit();
-    this.#invalidate();
+    this.#arrange();
   }
 
   setFocus(focus: Focus | null): void {
@@ -75,8 +72,7 @@ export class MapRenderer {
 
   resize(view: Size): void {
     this.#view = view;
-    if (this.#fitted) this.#fit();
-    this.#invalidate();
+    this.#arrange();
   }
 
   /** Colours may have changed. */
@@ -91,35 +87,50 @@ export class MapRenderer {
   }
 
   zoom(factor: number, at: Point = { x: this.#view.width / 2, y: this.#view.height / 2 }): void {
-    this.#fitted = false;
+    this.#kept = null;
     this.#cameraMotion = null;
     this.#camera = camera.zoom(this.#camera, at, factor);
     this.#invalidate();
   }
 
   pan(dx: number, dy: number): void {
-    this.#fitted = false;
+    this.#kept = null;
     this.#cameraMotion = null;
     this.#camera = camera.pan(this.#camera, dx, dy);
     this.#invalidate();
   }
 
   fit(): void {
-    this.#fitted = true;
-    this.#fit();
-    this.#invalidate();
+    this.#kept = camera.fit;
+    this.#arrange();
   }
 
   destroy(): void {
     cancelAnimationFrame(this.#frame);
   }
 
-  #fit(): void {
-    if (this.#view.width === 0) return;
-    const to = camera.fit(bounds(this.#target), this.#view);
+  /** Heads for where everything belongs now. */
+  #arrange(): void {
+    const nodes = this.#map?.nodes ?? [];
+    // What the reader has moved stays as wide as it is.
+    if (this.#kept !== null) this.#gap = gapFor(nodes, this.#view.width);
+    this.onroomy(this.#gap === GAP.roomy);
+    const target = place(nodes, this.#gap);
+    // The first picture just appears.
+    const motion = head(this.#places, target, performance.now(), this.still() || !this.#shown);
+    this.#target = target;
+    this.#motion = motion;
+    this.#settle(motion ? placesAt(motion, motion.started) : target);
+    this.#follow();
+    this.#invalidate();
+  }
+
+  /** Turns the camera to what is kept in view. */
+  #follow(): void {
+    if (this.#kept === null || this.#view.width === 0) return;
+    const to = this.#kept(bounds(this.#target), this.#view);
     const now = this.#cameraMotion?.to ?? this.#camera;
     if (now.x === to.x && now.y === to.y && now.scale === to.scale) return;
-    // The first picture just appears.
     if (this.still() || !this.#shown) {
       this.#camera = to;
       this.#cameraMotion = null;
@@ -173,6 +184,7 @@ export class MapRenderer {
         edges: this.#map?.edges ?? [],
         places: this.#places,
         routes: this.#routes,
+        roomy: this.#gap === GAP.roomy,
         seconds: this.#map?.seconds ?? 0,
         camera: this.#camera,
         focus: this.#focus,

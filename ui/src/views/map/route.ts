@@ -26,11 +26,14 @@ const PORT_SPACING = 13;
 const PORT_MARGIN = 12;
 /** Between an edge and a card it passes. */
 const CLEARANCE = 13;
+/** So many edges run side by side through one opening; more share their lanes, rather than touch cards. */
+const LANES = 5;
 const LANE = 8;
 const STEPS = 14;
 
 export function routes(edges: readonly MapEdge[], places: ReadonlyMap<string, Point>): Map<string, Route> {
-  const drawn = edges.filter((edge) => places.has(edge.from) && places.has(edge.to));
+  // By id, so that neither lanes nor ends swap when edges come in another order.
+  const drawn = edges.filter((edge) => places.has(edge.from) && places.has(edge.to)).sort((a, b) => (a.id < b.id ? -1 : 1));
   const ports = assignPorts(drawn, places);
   const columns = columnsOf(places);
   const lanes = new Map<string, number>();
@@ -50,7 +53,7 @@ export function routes(edges: readonly MapEdge[], places: ReadonlyMap<string, Po
 function sides(edge: MapEdge, places: ReadonlyMap<string, Point>): { from: Side; to: Side } {
   const dx = places.get(edge.to)!.x - places.get(edge.from)!.x;
   // While cards move into another column, the turn happens half way.
-  const half = (CARD.width + GAP.x) / 2;
+  const half = (CARD.width + GAP.close) / 2;
   if (dx > half) return { from: 'right', to: 'left' };
   if (dx < -half) return { from: 'left', to: 'right' };
   return { from: 'right', to: 'right' };
@@ -75,8 +78,7 @@ function assignPorts(edges: readonly MapEdge[], places: ReadonlyMap<string, Poin
   for (const [key, ends] of bySide) {
     const [side, node] = [key.slice(0, key.indexOf(' ')), key.slice(key.indexOf(' ') + 1)];
     const corner = places.get(node)!;
-    // By id where directions are equal, so that ends do not swap between updates.
-    ends.sort((a, b) => a.toward - b.toward || (a.edge < b.edge ? -1 : 1));
+    ends.sort((a, b) => a.toward - b.toward);
     const room = CARD.height - 2 * PORT_MARGIN;
     const step = ends.length > 1 ? Math.min(PORT_SPACING, room / (ends.length - 1)) : 0;
     ends.forEach((end, index) => {
@@ -124,8 +126,8 @@ function between(
     const free = freeHeight(wanted, tops);
     // Edges through the same opening run side by side.
     const key = `${x} ${Math.round(free / (CARD.height + GAP.y))} ${free === wanted}`;
-    const lane = free === wanted ? 0 : (lanes.get(key) ?? 0);
-    lanes.set(key, lane + 1);
+    const lane = free === wanted ? 0 : (lanes.get(key) ?? 0) % LANES;
+    lanes.set(key, (lanes.get(key) ?? 0) + 1);
     const y = free + (lane % 2 === 0 ? lane / 2 : -(lane + 1) / 2) * LANE;
     const [near, far] = start.x < end.x ? [x, x + CARD.width] : [x + CARD.width, x];
     curveTo(points, { x: near, y });

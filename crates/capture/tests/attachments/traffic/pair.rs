@@ -14,7 +14,7 @@ use super::{Call, Connection, Seen};
 pub(crate) const HEAD: usize = 4096;
 pub(crate) const TAIL: usize = 256;
 /// How many buffers of one call it looks at (`bpf/payload.h`).
-const BUFFERS: usize = 8;
+const BUFFERS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Side {
@@ -138,7 +138,7 @@ impl Pair {
         (call.head, call.tail) = (0, 0);
     }
 
-    /// The last call's bytes were in buffers of these lengths, of which eight are looked at; the tail
+    /// The last call's bytes were in buffers of these lengths, of which some are looked at; the tail
     /// is of one buffer only.
     pub(crate) fn of_buffers(&mut self, lengths: &[usize]) {
         let call = self.calls.last_mut().unwrap();

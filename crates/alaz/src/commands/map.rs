@@ -1,0 +1,67 @@
+//! `alaz map`: the service map once.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use alaz_flow::{Limits, Recorder};
+use alaz_model::{Exchange, Ledger, UnixNanos};
+use alaz_server::{Map, MapFilter, Period, Store};
+use anyhow::Context;
+
+use crate::cli::MapArgs;
+use crate::commands::remote::Remote;
+use crate::config::Config;
+use crate::output;
+use crate::source::{self, Consumer};
+
+/// Of a running Alaz, or of a capture that lasts as long as is asked for.
+pub(crate) fn run(args: &MapArgs, config: &Config) -> anyhow::Result<()> {
+    let map = match Remote::find(&args.from, config.listen.value)? {
+        Some(remote) => remote.map(args.duration)?,
+        None => capture(args.duration)?,
+    };
+    let mut text = Vec::new();
+    output::map::write(&mut text, &map, args.output)?;
+    match io::stdout().lock().write_all(&text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output"),
+    }
+}
+
+fn capture(duration: Duration) -> anyhow::Result<Map> {
+    let stop = source::stop_signal()?;
+    let capture = super::start_capture()?;
+    eprintln!("alaz: watching for {} s", duration.as_secs_f64());
+    let start = source::unix_now();
+    let mut counting = Counting { recorder: Recorder::new(Limits::default()) };
+    source::capture(capture, source::live_pipeline(), &stop, Some(duration), &mut counting)?;
+    let end = source::unix_now();
+    Ok(counting.map(start, end))
+}
+
+/// All of it in one period.
+struct Counting {
+    recorder: Recorder,
+}
+
+impl Counting {
+    fn map(mut self, start: UnixNanos, end: UnixNanos) -> Map {
+        let mut store = Store::default();
+        self.recorder.cut(end, |slice| store.apply(slice, start, end));
+        // The store begins its steps at whole seconds.
+        let from_ns = start.0 - start.0 % 1_000_000_000;
+        let whole = Map::of(&store, Period { from_ns, to_ns: end.0 }, &MapFilter::default());
+        Map { from: start.to_string(), ..whole }
+    }
+}
+
+impl Consumer for Counting {
+    fn exchange(&mut self, exchange: &Exchange) {
+        self.recorder.record(exchange);
+    }
+
+    fn pass(&mut self, _: &dyn Fn() -> Ledger) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}

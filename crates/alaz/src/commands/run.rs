@@ -1,0 +1,82 @@
+//! `alaz run`: capture, store, API and UI in one process.
+
+use std::fs::DirBuilder;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use alaz_flow::Limits;
+use alaz_model::{Exchange, Ledger};
+use alaz_server::{Feed, Hosts, Live, Server};
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::source::{self, Consumer};
+
+/// Until the user stops it.
+pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
+    let listen = config.listen.value;
+    let listener = TcpListener::bind(listen).with_context(|| {
+        format!("cannot listen on {listen}; choose another address with --listen")
+    })?;
+    make_data_dir(&config.data_dir.value)?;
+    let stop = source::stop_signal()?;
+    let live = Live::new(host_name());
+    let hosts = Hosts::new(listen, &config.allowed_hosts.value);
+    let address = listener.local_addr().unwrap_or(listen);
+    let server = Server::start(listener, Arc::clone(&live), hosts).context("cannot serve")?;
+    // The pages answer before the capture runs; they say that it does not yet.
+    let result = capture(&live, address, &stop);
+    server.stop();
+    result
+}
+
+fn capture(live: &Arc<Live>, address: SocketAddr, stop: &AtomicBool) -> anyhow::Result<()> {
+    let capture = super::start_capture()?;
+    live.set_ready(capture.map_bytes());
+    eprintln!("alaz: watching this machine; the map is on http://{}", browsable(address));
+    let mut pipeline = source::live_pipeline();
+    pipeline.exclude_server(address);
+    let mut serving = Serving { feed: Feed::new(Arc::clone(live), Limits::default()) };
+    source::capture(capture, pipeline, stop, None, &mut serving)?;
+    Ok(())
+}
+
+/// Hands over to the server what the pipeline gives.
+struct Serving {
+    feed: Feed,
+}
+
+impl Consumer for Serving {
+    fn exchange(&mut self, exchange: &Exchange) {
+        self.feed.exchange(exchange);
+    }
+
+    fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()> {
+        self.feed.pass(source::unix_now(), ledger);
+        ControlFlow::Continue(())
+    }
+}
+
+/// For its owner only: what will be kept there is nobody else's business.
+fn make_data_dir(path: &Path) -> anyhow::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+        format!("cannot make the folder {}; choose another with --data-dir", path.display())
+    })
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Where a browser on this host finds it.
+fn browsable(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}

@@ -1,0 +1,176 @@
+//! The hot path: one exchange after the other into the figures of the present period.
+
+mod edges;
+mod nodes;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use alaz_model::{Exchange, UnixNanos};
+use hashbrown::HashSet;
+
+use crate::{EdgeKey, EdgeStats, Limits, NodeFacts};
+use edges::Edges;
+use nodes::{Nodes, Side};
+
+/// Between two passes that forget what was not used for long.
+const SWEEP_NS: u64 = 60 * 1_000_000_000;
+/// The most edges beyond the limit that are told apart to count them.
+const OVERFLOW_EDGES: usize = 4096;
+
+/// Counts exchanges by edge until [`Recorder::cut`] gives the figures up.
+///
+/// In steady state recording allocates nothing but the few samples it keeps: names are looked up
+/// once per process, address and route.
+#[derive(Debug)]
+pub struct Recorder {
+    limits: Limits,
+    nodes: Nodes,
+    edges: Edges,
+    /// Edges of this period that did not fit, by a hash of their key.
+    overflow_edges: HashSet<u64>,
+    overflow_requests: u64,
+    counters: Counters,
+    swept_ns: u64,
+}
+
+/// Exchanges that met a limit, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Not on any edge: there are too many nodes.
+    pub nodes: u64,
+    /// Not on any edge: there are too many edges.
+    pub edges: u64,
+    /// Not on any route: there are too many routes, of the edge or of all.
+    pub routes: u64,
+    /// On an edge of the node for other hosts: there are too many outside hosts.
+    pub outbound_hosts: u64,
+}
+
+/// Exchanges of one period that were counted but are on no edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overflow {
+    /// Edges that did not fit; of very many, as many as are told apart.
+    pub edges: u64,
+    /// Exchanges on them.
+    pub requests: u64,
+}
+
+/// The figures of one period.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice<'a> {
+    edges: &'a Edges,
+    nodes: &'a Nodes,
+    /// What did not fit.
+    pub overflow: Overflow,
+    /// What met a limit since the start.
+    pub counters: Counters,
+}
+
+/// The figures of one edge in one period.
+#[derive(Clone, Copy, Debug)]
+pub struct EdgeSlice<'a> {
+    /// Which edge.
+    pub key: &'a EdgeKey,
+    /// Its figures.
+    pub stats: &'a EdgeStats,
+    samples: &'a crate::samples::Samples,
+}
+
+impl<'a> EdgeSlice<'a> {
+    /// Some of the exchanges: errors first, then others, each an even choice, oldest first.
+    pub fn samples(&self) -> impl Iterator<Item = &'a Arc<Exchange>> + use<'a> {
+        self.samples.iter()
+    }
+}
+
+impl<'a> Slice<'a> {
+    /// The edges that had exchanges, each once.
+    pub fn edges(&self) -> impl Iterator<Item = EdgeSlice<'a>> + use<'a> {
+        self.edges.touched()
+    }
+
+    /// The nodes at the ends of these edges, each once.
+    pub fn nodes(&self) -> impl Iterator<Item = &'a NodeFacts> + use<'a> {
+        self.nodes.touched()
+    }
+}
+
+impl Recorder {
+    /// An empty one. Allocates as it fills.
+    #[must_use]
+    pub fn new(limits: Limits) -> Recorder {
+        Recorder {
+            limits,
+            nodes: Nodes::default(),
+            edges: Edges::default(),
+            overflow_edges: HashSet::new(),
+            overflow_requests: 0,
+            counters: Counters::default(),
+            swept_ns: 0,
+        }
+    }
+
+    /// Counts one exchange. Returns the copy that was kept as a sample, if it was one, for others
+    /// to share.
+    #[inline]
+    pub fn record(&mut self, exchange: &Exchange) -> Option<Arc<Exchange>> {
+        let limits = &self.limits;
+        let met = &mut self.counters;
+        let client = self.nodes.find(&exchange.client, Side::Client, limits, met);
+        let server = self.nodes.find(&exchange.server, Side::Server, limits, met);
+        let (Some(client), Some(server)) = (client, server) else {
+            met.nodes += 1;
+            self.overflow(exchange);
+            return None;
+        };
+        let end = |node| self.nodes.key(node);
+        let Some(edge) = self.edges.find(exchange, client, server, end, limits) else {
+            met.edges += 1;
+            self.overflow(exchange);
+            return None;
+        };
+        if !self.edges.record(edge, exchange, limits) {
+            met.routes += 1;
+        }
+        self.edges.offer_sample(edge, exchange)
+    }
+
+    #[cold]
+    fn overflow(&mut self, exchange: &Exchange) {
+        self.overflow_requests += 1;
+        if self.overflow_edges.len() < OVERFLOW_EDGES {
+            self.overflow_edges.insert(self.edges.overflow_hash(exchange));
+        }
+    }
+
+    /// Ends the period: hands its figures to `sink` and starts the next one in the same memory.
+    /// `now` is the wall time; what was not used for [`Limits::keep_ns`] loses its place.
+    pub fn cut(&mut self, now: UnixNanos, sink: impl FnOnce(&Slice<'_>)) {
+        self.edges.close_period(now.0);
+        self.nodes.close_period(self.edges.ends(), now.0);
+        let overflow = Overflow {
+            edges: self.overflow_edges.len() as u64,
+            requests: std::mem::take(&mut self.overflow_requests),
+        };
+        sink(&Slice { edges: &self.edges, nodes: &self.nodes, overflow, counters: self.counters });
+        self.edges.clear();
+        self.nodes.clear();
+        self.overflow_edges.clear();
+        if now.0.abs_diff(self.swept_ns) >= SWEEP_NS {
+            self.sweep(now.0);
+        }
+    }
+
+    fn sweep(&mut self, now_ns: u64) {
+        let unused_since_ns = now_ns.saturating_sub(self.limits.keep_ns);
+        // Routes come and go faster, and nobody relies on their places.
+        let routes_unused_since_ns = self.swept_ns.min(now_ns);
+        self.edges.forget(unused_since_ns, routes_unused_since_ns);
+        if let Some(moved) = self.nodes.forget(unused_since_ns) {
+            self.edges.move_ends(&moved);
+        }
+        self.swept_ns = now_ns;
+    }
+}

@@ -1,0 +1,265 @@
+//! The figures of each edge, found by its two nodes.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use alaz_model::{Exchange, Protocol};
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashTable};
+
+use super::EdgeSlice;
+use crate::samples::Samples;
+use crate::{EdgeKey, EdgeStats, Limits, NodeKey, RouteName, RouteStats};
+
+/// The edges, each in a place that stays until something is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Edges {
+    places: Vec<Edge>,
+    by_ends: HashMap<Ends, u32>,
+    by_route: HashTable<RoutePlace>,
+    /// Those that had exchanges in this period.
+    touched: Vec<u32>,
+    hasher: RandomState,
+}
+
+/// An [`EdgeKey`] by the places of its nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Ends {
+    client: u32,
+    server: u32,
+    port: u16,
+    protocol: Protocol,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RoutePlace {
+    edge: u32,
+    route: u32,
+}
+
+#[derive(Debug)]
+struct Edge {
+    ends: Ends,
+    key: EdgeKey,
+    stats: EdgeStats,
+    samples: Samples,
+    used_ns: u64,
+    /// When each of `stats.routes` was last used.
+    routes_used_ns: Vec<u64>,
+}
+
+impl Edges {
+    /// The edge of this exchange between these nodes; `None` when there is no place for it.
+    #[inline]
+    pub(super) fn find(
+        &mut self,
+        exchange: &Exchange,
+        client: u32,
+        server: u32,
+        end: impl Fn(u32) -> Option<Arc<NodeKey>>,
+        limits: &Limits,
+    ) -> Option<u32> {
+        let port = exchange.server.address.port();
+        let ends = Ends { client, server, port, protocol: exchange.message.protocol };
+        if let Some(edge) = self.by_ends.get(&ends) {
+            return Some(*edge);
+        }
+        if self.places.len() >= limits.edges {
+            return None;
+        }
+        let edge = u32::try_from(self.places.len()).ok()?;
+        let key =
+            EdgeKey { client: end(client)?, server: end(server)?, port, protocol: ends.protocol };
+        self.by_ends.insert(ends, edge);
+        self.places.push(Edge {
+            ends,
+            key,
+            stats: EdgeStats::default(),
+            samples: Samples::new(limits.samples),
+            used_ns: 0,
+            routes_used_ns: Vec::new(),
+        });
+        Some(edge)
+    }
+
+    /// Counts an exchange on its edge. Returns whether its route had a place.
+    #[inline]
+    pub(super) fn record(&mut self, edge: u32, exchange: &Exchange, limits: &Limits) -> bool {
+        let route = self.find_route(edge, exchange, limits);
+        let Some(place) = self.places.get_mut(edge as usize) else { return false };
+        if place.stats.requests == 0 {
+            self.touched.push(edge);
+        }
+        place.stats.record(exchange);
+        match route.and_then(|route| place.stats.routes.get_mut(route as usize)) {
+            Some((_, stats)) => {
+                stats.record(exchange);
+                true
+            }
+            None => {
+                place.stats.routes_overflow += 1;
+                false
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn offer_sample(&mut self, edge: u32, exchange: &Exchange) -> Option<Arc<Exchange>> {
+        self.places.get_mut(edge as usize)?.samples.offer(exchange)
+    }
+
+    #[inline]
+    fn find_route(&mut self, edge: u32, exchange: &Exchange, limits: &Limits) -> Option<u32> {
+        let (method, route) = (&*exchange.message.method, &*exchange.message.route);
+        let hash = self.hash((edge, method, route));
+        let names = |place: &RoutePlace| self.places.get(place.edge as usize)?.route(place.route);
+        let found = self.by_route.find(hash, |place| {
+            place.edge == edge
+                && names(place)
+                    .is_some_and(|(name, _)| name.method == method && name.route == route)
+        });
+        match found {
+            Some(place) => Some(place.route),
+            None => self.add_route(edge, exchange, hash, limits),
+        }
+    }
+
+    #[cold]
+    fn add_route(
+        &mut self,
+        edge: u32,
+        exchange: &Exchange,
+        hash: u64,
+        limits: &Limits,
+    ) -> Option<u32> {
+        let place = self.places.get_mut(edge as usize)?;
+        if place.stats.routes.len() >= limits.routes_per_edge
+            || self.by_route.len() >= limits.routes
+        {
+            return None;
+        }
+        let message = &exchange.message;
+        let name = RouteName { method: message.method.clone(), route: message.route.clone() };
+        let route = u32::try_from(place.stats.routes.len()).ok()?;
+        place.stats.routes.push((Arc::new(name), RouteStats::default()));
+        place.routes_used_ns.push(0);
+        self.insert_route(hash, RoutePlace { edge, route });
+        Some(route)
+    }
+
+    #[inline]
+    fn hash(&self, route: (u32, &str, &str)) -> u64 {
+        self.hasher.hash_one(route)
+    }
+
+    /// Tells edges apart that have no place.
+    pub(super) fn overflow_hash(&self, exchange: &Exchange) -> u64 {
+        let (client, server) = (&exchange.client, &exchange.server);
+        self.hasher.hash_one((
+            client.workload(),
+            server.workload(),
+            server.address.port(),
+            exchange.message.protocol,
+        ))
+    }
+
+    fn insert_route(&mut self, hash: u64, place: RoutePlace) {
+        let (places, hasher) = (&self.places, &self.hasher);
+        self.by_route.insert_unique(hash, place, |place| {
+            let name = places.get(place.edge as usize).and_then(|edge| edge.route(place.route));
+            name.map_or(0, |(name, _)| hasher.hash_one((place.edge, &*name.method, &*name.route)))
+        });
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn touched(&self) -> impl Iterator<Item = EdgeSlice<'_>> {
+        self.touched
+            .iter()
+            .filter_map(|&edge| self.places.get(edge as usize))
+            .map(|edge| EdgeSlice { key: &edge.key, stats: &edge.stats, samples: &edge.samples })
+    }
+
+    /// The nodes of this period's edges, some of them several times.
+    pub(super) fn ends(&self) -> impl Iterator<Item = u32> {
+        let edges = self.touched.iter().filter_map(|&edge| self.places.get(edge as usize));
+        edges.flat_map(|edge| [edge.ends.client, edge.ends.server])
+    }
+
+    pub(super) fn close_period(&mut self, now_ns: u64) {
+        for &edge in &self.touched {
+            let Some(edge) = self.places.get_mut(edge as usize) else { continue };
+            edge.used_ns = now_ns;
+            for ((_, stats), used_ns) in edge.stats.routes.iter().zip(&mut edge.routes_used_ns) {
+                if stats.requests > 0 {
+                    *used_ns = now_ns;
+                }
+            }
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        for edge in self.touched.drain(..) {
+            if let Some(edge) = self.places.get_mut(edge as usize) {
+                edge.stats.clear();
+                edge.samples.clear();
+            }
+        }
+    }
+
+    /// Gives up the places of edges, and of routes, that were last used before. Between periods.
+    pub(super) fn forget(&mut self, edges_before_ns: u64, routes_before_ns: u64) {
+        self.places.retain(|edge| edge.used_ns >= edges_before_ns);
+        for edge in &mut self.places {
+            let used_ns = &edge.routes_used_ns;
+            let mut place = 0;
+            edge.stats.routes.retain(|_| {
+                place += 1;
+                used_ns.get(place - 1).is_some_and(|used_ns| *used_ns >= routes_before_ns)
+            });
+            edge.routes_used_ns.retain(|used_ns| *used_ns >= routes_before_ns);
+        }
+        self.find_anew();
+    }
+
+    /// The nodes have other places now. Edges of forgotten ones were forgotten before them.
+    pub(super) fn move_ends(&mut self, moved: &[Option<u32>]) {
+        let now_at = |node: u32| moved.get(node as usize).copied().flatten();
+        self.places.retain_mut(|edge| match (now_at(edge.ends.client), now_at(edge.ends.server)) {
+            (Some(client), Some(server)) => {
+                edge.ends = Ends { client, server, ..edge.ends };
+                true
+            }
+            _ => false,
+        });
+        self.find_anew();
+    }
+
+    fn find_anew(&mut self) {
+        self.by_ends.clear();
+        self.by_route.clear();
+        for place in 0..self.places.len() {
+            let Some(edge) = self.places.get(place) else { continue };
+            let index = place as u32;
+            self.by_ends.insert(edge.ends, index);
+            let hashes: Vec<_> = edge
+                .stats
+                .routes
+                .iter()
+                .map(|(name, _)| self.hash((index, &*name.method, &*name.route)))
+                .collect();
+            for (route, hash) in hashes.into_iter().enumerate() {
+                self.insert_route(hash, RoutePlace { edge: index, route: route as u32 });
+            }
+        }
+    }
+}
+
+impl Edge {
+    fn route(&self, route: u32) -> Option<&(Arc<RouteName>, RouteStats)> {
+        self.stats.routes.get(route as usize)
+    }
+}

@@ -1,0 +1,341 @@
+//! One connection: its two streams, who opened it, and what it speaks.
+
+use std::net::SocketAddr;
+
+use alaz_model::{
+    CloseReason, Connection as Opened, Direction, ExchangeLedger, Position, Protocol, Role,
+    Segment, UnpairedReason, View,
+};
+
+use crate::dialogue::{Claim, Context, Dialogue, Facts, PROTOCOLS, Side, Start};
+use crate::limits::Limits;
+use crate::stream::{Books, Input, Origin, Reader, Step, Stream};
+use crate::tls;
+
+/// Segments that are looked at before a connection counts as unknown.
+const TRIES: u32 = 8;
+/// Of an unknown connection every so many segments are looked at again, and those at which the other
+/// side begins to speak.
+const LOOK_AGAIN: u32 = 64;
+/// A connection that disappointed so often is not believed any more.
+pub(crate) const WITHDRAWALS_MAX: u32 = 2;
+
+pub(crate) struct Connection {
+    facts: Facts,
+    local: SocketAddr,
+    remote: SocketAddr,
+    send: Stream,
+    receive: Stream,
+    talk: Talk,
+    /// Which way the last segment went.
+    last: Option<Direction>,
+    /// The other side spoke before what is said now: messages begin here.
+    turned: bool,
+    /// The newest that was heard before anything was recognised, sent and received.
+    heard: [Origin; 2],
+    /// Something was said, or may have been, before what the streams show.
+    mid_stream: bool,
+    /// It is on the engine's list of those that wait for a watermark.
+    pub(crate) listed: bool,
+    /// When something last happened, ns.
+    pub(crate) active_ns: u64,
+}
+
+/// What a connection speaks, as far as is known.
+enum Talk {
+    /// Nothing has been recognised in so many segments.
+    Undecided { tries: u32, withdrawals: u32 },
+    /// The dialogue of a protocol.
+    Speaks { protocol: Protocol, dialogue: Box<dyn Dialogue>, withdrawals: u32 },
+    /// TLS, whose contents are read elsewhere or not at all.
+    Tls,
+    /// Not to be looked at: Alaz's own.
+    Excluded,
+}
+
+/// What a connection speaks, for the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Speaks(Protocol),
+    Tls,
+    Unknown,
+}
+
+/// What all connections write to.
+pub(crate) struct Desk<'a> {
+    pub(crate) books: Books<'a>,
+    pub(crate) exchanges: &'a mut ExchangeLedger,
+    pub(crate) views: &'a mut Vec<View>,
+}
+
+impl Connection {
+    pub(crate) fn new(opened: &Opened, excluded: bool) -> Connection {
+        let mut connection = Connection {
+            facts: Facts {
+                key: opened.key,
+                role: Role::Unknown,
+                client: opened.local,
+                server: opened.remote,
+                network_namespace: opened.network_namespace,
+                tls: false,
+            },
+            local: opened.local,
+            remote: opened.remote,
+            send: Stream::from(opened.send),
+            receive: Stream::from(opened.receive),
+            talk: match excluded {
+                true => Talk::Excluded,
+                false => Talk::Undecided { tries: 0, withdrawals: 0 },
+            },
+            last: None,
+            turned: false,
+            heard: [Origin::default(); 2],
+            mid_stream: opened.mid_stream,
+            listed: false,
+            active_ns: opened.time_ns,
+        };
+        connection.set_role(opened.role);
+        connection
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        match &self.talk {
+            Talk::Speaks { protocol, .. } => Verdict::Speaks(*protocol),
+            Talk::Tls => Verdict::Tls,
+            Talk::Undecided { .. } | Talk::Excluded => Verdict::Unknown,
+        }
+    }
+
+    pub(crate) fn segment(&mut self, segment: &Segment<'_>, desk: &mut Desk<'_>) {
+        self.active_ns = self.active_ns.max(segment.ended_ns);
+        let direction = segment.direction;
+        self.turned |= self.last.replace(direction) != Some(direction);
+        let (stream, mut reader, mut books) = self.side(direction, desk);
+        stream.segment(segment, &mut reader, &mut books);
+        let (other, mut reader, mut books) = self.side(direction.opposite(), desk);
+        other.resume(&mut reader, &mut books);
+    }
+
+    /// Returns whether something still waits for a watermark.
+    pub(crate) fn advance(&mut self, watermark_ns: u64, desk: &mut Desk<'_>) -> bool {
+        // Requests first: responses wait for them.
+        for direction in self.requests_first() {
+            let (stream, mut reader, mut books) = self.side(direction, desk);
+            stream.advance(watermark_ns, &mut reader, &mut books);
+        }
+        self.dialogue(desk, |dialogue, context| dialogue.advance(watermark_ns, context));
+        self.is_waiting()
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.send.is_waiting() || self.receive.is_waiting()
+    }
+
+    /// Everything has been said. `reason` is `None` when only Alaz stops looking.
+    pub(crate) fn close(&mut self, reason: Option<CloseReason>, desk: &mut Desk<'_>) {
+        for direction in self.requests_first() {
+            let (stream, mut reader, mut books) = self.side(direction, desk);
+            stream.finish(&mut reader, &mut books);
+            stream.release(&mut books);
+        }
+        if let Some(reason) = reason {
+            self.dialogue(desk, |dialogue, context| dialogue.close(reason, context));
+        }
+    }
+
+    fn requests_first(&self) -> [Direction; 2] {
+        match self.facts.role {
+            Role::Server => [Direction::Receive, Direction::Send],
+            Role::Client | Role::Unknown => [Direction::Send, Direction::Receive],
+        }
+    }
+
+    fn set_role(&mut self, role: Role) {
+        self.facts.role = role;
+        (self.facts.client, self.facts.server) = match role {
+            Role::Server => (self.remote, self.local),
+            Role::Client | Role::Unknown => (self.local, self.remote),
+        };
+    }
+
+    fn dialogue(
+        &mut self,
+        desk: &mut Desk<'_>,
+        act: impl FnOnce(&mut dyn Dialogue, &mut Context<'_>),
+    ) {
+        if let Talk::Speaks { dialogue, .. } = &mut self.talk {
+            let mut context = Context {
+                facts: &self.facts,
+                views: desk.views,
+                exchanges: desk.exchanges,
+                limits: desk.books.limits,
+            };
+            act(dialogue.as_mut(), &mut context);
+        }
+    }
+
+    /// One direction's stream, with what it needs to be read.
+    fn side<'a>(
+        &'a mut self,
+        direction: Direction,
+        desk: &'a mut Desk<'_>,
+    ) -> (&'a mut Stream, Ear<'a>, Books<'a>) {
+        let limits = desk.books.limits;
+        let stream = match direction {
+            Direction::Send => &mut self.send,
+            Direction::Receive => &mut self.receive,
+        };
+        let ear = Ear {
+            direction,
+            turned: &mut self.turned,
+            facts: &mut self.facts,
+            ends: (self.local, self.remote),
+            talk: &mut self.talk,
+            heard: &mut self.heard,
+            mid_stream: &mut self.mid_stream,
+            views: desk.views,
+            exchanges: desk.exchanges,
+            limits,
+        };
+        let books =
+            Books { balance: desk.books.balance, held_total: desk.books.held_total, limits };
+        (stream, ear, books)
+    }
+}
+
+/// Listens to one direction: finds out what is spoken, then lets the dialogue read.
+struct Ear<'a> {
+    direction: Direction,
+    turned: &'a mut bool,
+    facts: &'a mut Facts,
+    ends: (SocketAddr, SocketAddr),
+    talk: &'a mut Talk,
+    heard: &'a mut [Origin; 2],
+    mid_stream: &'a mut bool,
+    views: &'a mut Vec<View>,
+    exchanges: &'a mut ExchangeLedger,
+    limits: &'a Limits,
+}
+
+impl Ear<'_> {
+    /// The dialogue, and who speaks in this direction.
+    fn dialogue<T>(
+        &mut self,
+        act: impl FnOnce(&mut dyn Dialogue, Side, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let Talk::Speaks { dialogue, .. } = &mut self.talk else { return None };
+        let side = match (self.direction, self.facts.role) {
+            (Direction::Send, Role::Server) | (Direction::Receive, Role::Client) => Side::Server,
+            _ => Side::Client,
+        };
+        let mut context = Context {
+            facts: self.facts,
+            views: self.views,
+            exchanges: self.exchanges,
+            limits: self.limits,
+        };
+        Some(act(dialogue.as_mut(), side, &mut context))
+    }
+
+    fn decide(&mut self, input: &Input<'_>, tries: u32, withdrawals: u32) -> Step {
+        let exhausted = tries >= TRIES && !*self.turned && !tries.is_multiple_of(LOOK_AGAIN);
+        if !input.is_fresh() || exhausted || withdrawals >= WITHDRAWALS_MAX {
+            return self.pass_by(tries, withdrawals);
+        }
+        if tls::is_record(input.bytes) {
+            *self.talk = Talk::Tls;
+            return Step::Ignore;
+        }
+        let mut unsure = false;
+        for entry in PROTOCOLS {
+            match (entry.claim)(input.bytes, input.cut) {
+                Claim::No => {}
+                Claim::Maybe => unsure = true,
+                Claim::Yes(side) => {
+                    let role = match (side, self.direction) {
+                        (Side::Client, Direction::Send) | (Side::Server, Direction::Receive) => {
+                            Role::Client
+                        }
+                        _ => Role::Server,
+                    };
+                    if self.facts.role == role.opposite() {
+                        continue;
+                    }
+                    self.facts.role = role;
+                    (self.facts.client, self.facts.server) = match role {
+                        Role::Server => (self.ends.1, self.ends.0),
+                        _ => self.ends,
+                    };
+                    let server_heard = self.heard[usize::from(role == Role::Client)];
+                    let start = Start { mid_stream: *self.mid_stream, server_heard };
+                    let dialogue = (entry.begin)(start);
+                    *self.talk = Talk::Speaks { protocol: entry.protocol, dialogue, withdrawals };
+                    return Step::Again;
+                }
+            }
+        }
+        if unsure && !input.cut {
+            Step::More
+        } else if self.answers_too_early(input) {
+            Step::Wait
+        } else {
+            self.pass_by(tries, withdrawals)
+        }
+    }
+
+    /// The side that was connected to speaks first, or its bytes were told of first: wait for the
+    /// other's, which tell more.
+    fn answers_too_early(&self, input: &Input<'_>) -> bool {
+        let is_server = matches!(
+            (self.direction, self.facts.role),
+            (Direction::Send, Role::Server) | (Direction::Receive, Role::Client)
+        );
+        is_server && !*self.mid_stream && !input.forced
+    }
+
+    fn withdraw(&mut self, withdrawals: u32) -> Step {
+        self.dialogue(|dialogue, _, context| dialogue.withdraw(context));
+        self.pass_by(0, withdrawals + 1)
+    }
+
+    fn pass_by(&mut self, tries: u32, withdrawals: u32) -> Step {
+        *self.mid_stream = true;
+        *self.turned = false;
+        *self.talk = Talk::Undecided { tries: tries.saturating_add(1), withdrawals };
+        Step::Ignore
+    }
+}
+
+impl Reader for Ear<'_> {
+    fn read(&mut self, input: &Input<'_>) -> Step {
+        match *self.talk {
+            Talk::Undecided { tries, withdrawals } => self.decide(input, tries, withdrawals),
+            Talk::Tls | Talk::Excluded => Step::Ignore,
+            Talk::Speaks { withdrawals, .. } => {
+                let step =
+                    self.dialogue(|dialogue, side, context| dialogue.read(side, input, context));
+                step.flatten().unwrap_or_else(|| self.withdraw(withdrawals))
+            }
+        }
+    }
+
+    fn passed(&mut self, end: Position, last: Origin) {
+        self.dialogue(|dialogue, side, context| dialogue.passed(side, end, last, context));
+    }
+
+    fn heard(&mut self, end: Position, last: Origin) {
+        let spoken = self.dialogue(|dialogue, side, _| dialogue.heard(side, end, last));
+        if spoken.is_none() {
+            self.heard[usize::from(self.direction == Direction::Receive)] = last;
+        }
+    }
+
+    fn can_miss(&mut self) -> bool {
+        self.dialogue(|dialogue, side, _| dialogue.can_miss(side)).unwrap_or(false)
+    }
+
+    fn lost(&mut self, reason: UnpairedReason) {
+        *self.mid_stream = true;
+        self.dialogue(|dialogue, side, context| dialogue.lost(side, reason, context));
+    }
+}

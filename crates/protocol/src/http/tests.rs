@@ -1,0 +1,459 @@
+//! Conversations, whole and damaged.
+
+use alaz_model::{CloseReason, Role, UnpairedReason};
+use proptest::prelude::*;
+
+use crate::Limits;
+use crate::testing::{Said, Wire};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: api.example:8080\r\n\r\n")
+}
+
+fn client() -> Wire {
+    Wire::new(Role::Client)
+}
+
+#[test]
+fn both_ends_tell_the_same() {
+    for role in [Role::Client, Role::Server] {
+        let mut wire = Wire::new(role);
+        wire.client(get("/a?x=1")).server(OK).client(get("/b")).server(OK);
+        assert_eq!(wire.told(), ["GET /a?x=? 200 complete", "GET /b 200 complete"]);
+        let view = &wire.views[0];
+        assert_eq!(view.role, role);
+        assert_eq!(view.client, "10.0.0.1:40000".parse().unwrap());
+        assert_eq!((view.ended_ns - view.started_ns, view.pid), (1_000_000, 7));
+        assert_eq!(view.message.request_bytes, get("/a?x=1").len() as u64);
+        assert_eq!(view.message.response_bytes, OK.len() as u64);
+        assert_eq!(
+            view.message.attributes.as_slice(),
+            [
+                ("http.request.method", "GET".into()),
+                ("url.path", "/a".into()),
+                ("server.address", "api.example".into())
+            ]
+        );
+    }
+}
+
+#[test]
+fn heads_split_at_every_byte_are_whole() {
+    let (request, response) = (get("/split"), OK);
+    for cut in 1..request.len() {
+        let mut wire = client();
+        wire.client(&request[..cut]).client(&request[cut..]).server(OK);
+        assert_eq!(wire.told(), ["GET /split 200 complete"], "{cut}");
+    }
+    for cut in 1..response.len() {
+        let mut wire = client();
+        wire.client(&request).server(&response[..cut]).server(&response[cut..]);
+        assert_eq!(wire.told(), ["GET /split 200 complete"], "{cut}");
+    }
+}
+
+#[test]
+fn responses_end_where_they_end() {
+    let mut wire = client();
+    wire.client("HEAD /h HTTP/1.1\r\n\r\n").server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+    wire.client(get("/204")).server("HTTP/1.1 204 No Content\r\n\r\n");
+    wire.client(get("/304")).server("HTTP/1.1 304 x\r\nContent-Length: 9\r\n\r\n");
+    wire.client(get("/chunks")).server(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n13;x=y\r\nHTTP/1.1 500 No\r\n\r\n\r\n0\r\nT: t\r\n\r\n",
+    );
+    wire.client(get("/interim")).server("HTTP/1.1 100 Continue\r\n\r\n").server(
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    );
+    wire.client(get("/close")).server("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 500 No\r\n\r\n").server("x");
+    wire.close(CloseReason::Finished);
+    assert_eq!(
+        wire.told(),
+        [
+            "HEAD /h 200 complete",
+            "GET /204 204 complete",
+            "GET /304 304 complete",
+            "GET /chunks 200 complete",
+            "GET /interim 200 complete",
+            "GET /close 200 complete",
+        ]
+    );
+    let last = wire.views.last().unwrap();
+    assert_eq!(last.message.response_bytes, 39, "to the last byte");
+    assert_eq!(last.ended_ns, wire.now_ns);
+}
+
+#[test]
+fn pipelined_requests_are_paired_in_order() {
+    let mut wire = client();
+    wire.client([get("/1"), get("/2"), get("/3")].concat());
+    wire.server([OK, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\nHTTP/1.1 50"].concat());
+    wire.server("3 Busy\r\nContent-Length: 1\r\n\r\n!");
+    assert_eq!(wire.told(), ["GET /1 200 complete", "GET /2 404 complete", "GET /3 503 complete"]);
+    let errors: Vec<_> = wire.views.iter().map(|view| view.message.error).collect();
+    assert_eq!(errors, [false, false, true]);
+}
+
+#[test]
+fn uploads_and_early_responses() {
+    let mut wire = client();
+    wire.client("POST /up HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345").client("67890").server(OK);
+    wire.client("PUT /chunked HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n");
+    wire.client("0\r\n\r\n").server(OK);
+    // Refused before the body was there, and the body comes all the same.
+    wire.client("POST /big HTTP/1.1\r\nContent-Length: 10\r\n\r\n1")
+        .server("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+        .client("234567890");
+    wire.client(get("/after")).server(OK);
+    assert_eq!(
+        wire.told(),
+        [
+            "POST /up 200 complete",
+            "PUT /chunked 200 complete",
+            "POST /big 413 complete",
+            "GET /after 200 complete"
+        ]
+    );
+    assert_eq!(wire.views[0].message.request_bytes, 51);
+    assert_eq!(wire.views[2].message.request_bytes, 52);
+}
+
+#[test]
+fn after_an_upgrade_or_connect_nothing_is_read() {
+    let mut wire = client();
+    wire.client(get("/ws")).server("HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n");
+    wire.client(get("/no")).server(OK).client(get("/no")).close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["GET /ws 101 complete"]);
+    let mut wire = client();
+    wire.client("CONNECT db:5432 HTTP/1.1\r\n\r\n").server("HTTP/1.1 200 OK\r\n\r\n");
+    wire.client(get("/no")).server(OK);
+    assert_eq!(wire.told(), ["CONNECT db:5432 200 complete"]);
+}
+
+#[test]
+fn requests_without_a_response_are_reported_at_the_end() {
+    for (reason, outcome) in [(CloseReason::Finished, "no_response"), (CloseReason::Reset, "reset")]
+    {
+        let mut wire = client();
+        wire.client(get("/unheard")).close(reason);
+        assert_eq!(wire.told(), [format!("GET /unheard  {outcome}")]);
+        assert!(wire.views[0].message.error);
+    }
+    let mut wire = client();
+    wire.client(get("/half")).server(&OK[..OK.len() - 1]).close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["GET /half 200 reset"]);
+    assert!(client().client(get("/open")).told().is_empty(), "not ended, not reported");
+}
+
+#[test]
+fn silence_is_reported_once() {
+    let limits = Limits { silence_ns: 5_000_000_000, ..Limits::default() };
+    let mut wire = Wire::with(Role::Client, Role::Client, false, limits);
+    wire.client(get("/slow")).pause(4_000_000_000);
+    assert!(wire.views.is_empty());
+    wire.pause(2_000_000_000).pause(2_000_000_000).server(OK).client(get("/next")).server(OK);
+    assert_eq!(wire.told(), ["GET /slow  no_response", "GET /next 200 complete"]);
+}
+
+#[test]
+fn holes_in_bodies_do_no_harm() {
+    let large = "x".repeat(20_000);
+    let mut wire = client();
+    // Longer than what is copied of a segment, both ways.
+    wire.client(format!("POST /l HTTP/1.1\r\nContent-Length: 20000\r\n\r\n{large}"));
+    wire.server(format!("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n{large}"));
+    // Whole segments of the body missing.
+    wire.client(get("/m")).server("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n");
+    wire.unseen(false, "0123456789").server("0123456789").unseen(false, "012345678");
+    wire.server("9HTTP").pause(100_000_000);
+    assert_eq!(wire.told(), ["POST /l 200 complete", "GET /m 200 complete"]);
+    assert_eq!(wire.views[1].message.response_bytes, 39 + 30);
+}
+
+#[test]
+fn a_body_whose_end_was_not_seen_has_no_latency() {
+    let mut wire = client();
+    wire.client(get("/a")).server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
+    wire.unseen(false, "56789").client(get("/b")).server(OK).pause(100_000_000);
+    assert_eq!(wire.told(), ["GET /a 200 partial", "GET /b 200 complete"]);
+    assert_eq!(wire.views[0].message.response_bytes, 39 + 10);
+}
+
+#[test]
+fn heads_longer_than_what_is_copied_are_reported() {
+    let long = "c".repeat(9_000);
+    let mut wire = client();
+    wire.client(format!("GET /long HTTP/1.1\r\nCookie: {long}\r\n\r\n")).server(OK);
+    wire.client(get("/answer"));
+    wire.server(format!("HTTP/1.1 200 OK\r\nSet-Cookie: {long}\r\nContent-Length: 2\r\n\r\nok"));
+    wire.client(get("/next")).server(OK);
+    // Both: what else was asked in the part that was not copied, and answered, nobody knows.
+    wire.client(format!("GET /both HTTP/1.1\r\nCookie: {long}\r\n\r\n"));
+    wire.server(format!("HTTP/1.1 200 OK\r\nSet-Cookie: {long}\r\nContent-Length: 2\r\n\r\nok"));
+    wire.client(get("/last")).server(OK);
+    assert_eq!(
+        wire.told(),
+        [
+            "GET /long 200 complete",
+            "GET /answer 200 complete",
+            "GET /next 200 complete",
+            "GET /both 200 partial",
+            "GET /last 200 complete"
+        ]
+    );
+    assert_eq!(wire.views[0].message.request_bytes, 9_000 + 20 + 8 + 4);
+    assert_eq!(wire.views[1].message.response_bytes, 9_000 + 17 + 14 + 19 + 2 + 2);
+}
+
+#[test]
+fn a_lost_head_is_never_paired_and_the_next_turn_is() {
+    let mut wire = client();
+    wire.client(get("/1")).server(OK);
+    wire.client(get("/lost-answer")).unseen(false, OK);
+    wire.client(get("/hit-by-it")).server("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    wire.pause(100_000_000);
+    wire.client(get("/again")).server(OK);
+    wire.unseen(true, get("/lost-request")).server("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+    wire.pause(100_000_000);
+    wire.client(get("/found")).pause(100_000_000).server(OK).pause(100_000_000);
+    assert_eq!(
+        wire.told(),
+        ["GET /1 200 complete", "GET /again 200 complete", "GET /found 200 complete"]
+    );
+    let exchanges = wire.engine.ledger().exchanges;
+    assert!(exchanges.unpaired(UnpairedReason::Gap) >= 3, "{exchanges:?}");
+}
+
+#[test]
+fn an_older_connection_counts_from_its_next_request() {
+    for (role, known) in
+        [(Role::Client, Role::Unknown), (Role::Server, Role::Unknown), (Role::Server, Role::Server)]
+    {
+        let mut wire = Wire::with(role, known, true, Limits::default());
+        // The end of a response, of which the beginning was not seen.
+        wire.server("rest of a body\r\n").client(get("/1")).server(OK);
+        wire.client(get("/2")).server(OK);
+        assert_eq!(wire.told(), ["GET /1 200 complete", "GET /2 200 complete"], "{role:?}");
+        assert_eq!(wire.views[0].role, role);
+    }
+}
+
+#[test]
+fn an_answer_that_is_told_of_first_waits_for_its_request() {
+    for role in [Role::Client, Role::Server] {
+        let mut wire = Wire::new(role);
+        let request = wire.next_said(true, get("/1"));
+        let response = wire.next_said(false, OK);
+        wire.give(&response);
+        wire.give(&request);
+        wire.client(get("/2")).server(OK);
+        assert_eq!(wire.told(), ["GET /1 200 complete", "GET /2 200 complete"]);
+    }
+}
+
+#[test]
+fn what_is_not_http_after_all_is_withdrawn() {
+    let mut wire = client();
+    wire.client(get("/x")).server("-ERR unknown command\r\n").close(CloseReason::Finished);
+    assert!(wire.told().is_empty());
+    let ledger = wire.engine.ledger();
+    assert_eq!(ledger.exchanges.unpaired(UnpairedReason::Withdrawn), 1);
+}
+
+#[test]
+fn pending_requests_are_bounded() {
+    let limits = Limits { pending: 3, ..Limits::default() };
+    let mut wire = Wire::with(Role::Client, Role::Client, false, limits);
+    for number in 0..5 {
+        wire.client(get(&format!("/{number}")));
+    }
+    for _ in 0..5 {
+        wire.server(OK);
+    }
+    wire.pause(100_000_000).client(get("/after")).server(OK).pause(100_000_000);
+    assert_eq!(wire.told(), ["GET /0 200 complete", "GET /1 200 complete", "GET /2 200 complete"]);
+    let exchanges = wire.engine.ledger().exchanges;
+    assert!(exchanges.unpaired(UnpairedReason::TooManyPending) >= 2, "{exchanges:?}");
+}
+
+/// A conversation: how many requests are sent at once, and for each the shape of its response.
+#[derive(Clone, Debug)]
+struct Plan {
+    batches: Vec<Vec<(u8, u16)>>,
+    cuts: Vec<usize>,
+    role: Role,
+}
+
+fn plans(batch: usize, longest: usize) -> impl Strategy<Value = Plan> {
+    let exchange = (0_u8..5, 1_u16..6000);
+    let batches = proptest::collection::vec(proptest::collection::vec(exchange, 1..=batch), 1..12);
+    let cuts = proptest::collection::vec(1..=longest, 1..20);
+    let role = prop_oneof![Just(Role::Client), Just(Role::Server)];
+    (batches, cuts, role).prop_map(|(batches, cuts, role)| Plan { batches, cuts, role })
+}
+
+/// What must be told of exchange `number`, and nothing else may be: status and size belong to it.
+fn truth(number: usize, shape: u8, size: u16) -> (String, String, u64) {
+    let status = 400 + number % 50;
+    let body = "b".repeat(usize::from(size) + number);
+    let response = match shape {
+        0 | 1 => format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+        2 => format!(
+            "HTTP/1.1 {status} x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+            body.len()
+        ),
+        3 => format!(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {status} x\r\nContent-Length: 1\r\n\r\n!"
+        ),
+        _ => format!("HTTP/1.1 {status} x\r\nX: {number}\r\nContent-Length: 0\r\n\r\n"),
+    };
+    let counted = response.len() as u64 - if shape == 3 { 25 } else { 0 };
+    (response, format!("GET /{number} {status} complete"), counted)
+}
+
+impl Plan {
+    fn request(number: usize) -> String {
+        format!("GET /{number} HTTP/1.1\r\nHost: x\r\n\r\n")
+    }
+
+    /// All segments, and what they mean.
+    fn play(&self) -> (Vec<Said>, Vec<(String, u64)>) {
+        let mut wire = Wire::new(self.role);
+        let (mut said, mut truths) = (Vec::new(), Vec::new());
+        let mut cuts = self.cuts.iter().cycle();
+        let mut number = 0;
+        for batch in &self.batches {
+            let (mut asked, mut answered) = (String::new(), String::new());
+            for (shape, size) in batch {
+                let (response, line, bytes) = truth(number, *shape, *size);
+                asked.push_str(&Plan::request(number));
+                answered.push_str(&response);
+                truths.push((line, bytes));
+                number += 1;
+            }
+            for (by_client, text) in [(true, asked), (false, answered)] {
+                let mut rest = text.as_bytes();
+                while !rest.is_empty() {
+                    let cut = (*cuts.next().unwrap()).min(rest.len());
+                    said.push(wire.next_said(by_client, &rest[..cut]));
+                    rest = &rest[cut..];
+                }
+            }
+        }
+        (said, truths)
+    }
+}
+
+fn told_of(role: Role, said: &[Said]) -> Vec<(String, u64)> {
+    let mut wire = Wire::new(role);
+    for segment in said {
+        wire.now_ns = wire.now_ns.max(segment.time_ns);
+        wire.give(segment);
+        wire.engine.advance(segment.time_ns.saturating_sub(20_000_000), &mut wire.views);
+    }
+    wire.pause(1_000_000_000);
+    let lines = wire.told();
+    let bytes: Vec<_> = wire.views.iter().map(|view| view.message.response_bytes).collect();
+    lines.into_iter().zip(bytes).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_missing_means_all_are_told_exactly(plan in plans(3, 4096 + 256)) {
+        let (said, truths) = plan.play();
+        prop_assert_eq!(told_of(plan.role, &said), truths);
+    }
+
+    #[test]
+    fn damage_leaves_fewer_and_never_wrong_ones(
+        plan in plans(3, 6000),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4), 0..8),
+    ) {
+        let (mut said, truths) = plan.play();
+        for (index, kind) in damage {
+            if said.is_empty() {
+                break;
+            }
+            let at = index.index(said.len());
+            match kind {
+                0 => {
+                    said.remove(at);
+                }
+                1 => {
+                    let copy = said[at].clone();
+                    said.insert(at, copy);
+                }
+                2 if at + 1 < said.len() => said.swap(at, at + 1),
+                _ => {
+                    // Less of it was copied.
+                    let whole = said[at].clone();
+                    let length = whole.head.len() / 2;
+                    said[at] = Said { head: whole.head[..length].to_vec(), tail: Vec::new(), ..whole };
+                }
+            }
+        }
+        for (line, bytes) in told_of(plan.role, &said) {
+            if line.ends_with("complete") {
+                prop_assert!(truths.contains(&(line.clone(), bytes)), "{line} {bytes}");
+            }
+        }
+    }
+
+    #[test]
+    fn joining_anywhere_gives_a_part_and_never_wrong_ones(
+        plan in plans(1, 6000),
+        from in any::<prop::sample::Index>(),
+    ) {
+        let (said, truths) = plan.play();
+        let said = &said[from.index(said.len())..];
+        let mut wire = Wire::with(plan.role, Role::Unknown, true, Limits::default());
+        for segment in said {
+            wire.give(segment);
+        }
+        wire.now_ns += 10_000_000_000;
+        wire.pause(1_000_000_000);
+        wire.told();
+        for view in &wire.views {
+            let told = (crate::testing::line(view), view.message.response_bytes);
+            prop_assert!(truths.contains(&told), "{told:?}");
+        }
+        // All but the one that was going on, and the one that it may have hidden.
+        let heads = said.iter().filter(|said| said.head.starts_with(b"GET /")).count();
+        prop_assert!(wire.views.len() + 2 >= heads, "{} of {heads}", wire.views.len());
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm(
+        chunks in proptest::collection::vec(
+            (any::<bool>(), proptest::collection::vec(any::<u8>(), 1..60), 0_u64..100), 1..40),
+    ) {
+        let mut wire = client();
+        for (by_client, bytes, skip) in chunks {
+            if skip < 5 {
+                wire.unseen(by_client, &bytes);
+            }
+            if by_client { wire.client(&bytes) } else { wire.server(&bytes) };
+        }
+        wire.pause(1_000_000_000).close(CloseReason::Finished);
+        prop_assert!(wire.told().is_empty());
+    }
+
+    #[test]
+    fn mutated_conversations_never_panic(
+        plan in plans(3, 6000),
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
+    ) {
+        let (mut said, _) = plan.play();
+        for (segment, byte, value) in flips {
+            let segment = &mut said[segment.index(plan.batches.len())];
+            if !segment.head.is_empty() {
+                let at = byte.index(segment.head.len());
+                segment.head[at] = value;
+            }
+        }
+        told_of(plan.role, &said);
+    }
+}

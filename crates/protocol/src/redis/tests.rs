@@ -1,0 +1,617 @@
+//! Conversations, whole and damaged.
+
+use alaz_model::{CloseReason, Direction, Role, UnpairedReason};
+use proptest::prelude::*;
+
+use super::claim;
+use crate::Limits;
+use crate::dialogue::{Claim, Side};
+use crate::testing::{Said, Wire, line};
+
+/// A command as clients write it.
+fn command(text: &str) -> String {
+    let words: Vec<_> = text.split(' ').collect();
+    let mut out = format!("*{}\r\n", words.len());
+    for word in words {
+        out.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    out
+}
+
+fn client() -> Wire {
+    Wire::new(Role::Client)
+}
+
+fn attribute(wire: &Wire, view: usize, name: &str) -> Option<String> {
+    let attributes = &wire.views[view].message.attributes;
+    attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string())
+}
+
+#[test]
+fn both_ends_tell_the_same() {
+    for role in [Role::Client, Role::Server] {
+        let mut wire = Wire::new(role);
+        wire.client(command("SET user:42:cart secret")).server("+OK\r\n");
+        wire.client(command("get user:42:cart")).server("$6\r\nsecret\r\n");
+        assert_eq!(
+            wire.told(),
+            ["SET user:{id}:cart ok complete", "GET user:{id}:cart ok complete"]
+        );
+        let view = &wire.views[1];
+        assert_eq!(view.role, role);
+        assert_eq!((view.ended_ns - view.started_ns, view.pid), (1_000_000, 7));
+        assert_eq!((view.message.request_bytes, view.message.response_bytes), (32, 12));
+        assert_eq!(
+            view.message.attributes.as_slice(),
+            [
+                ("db.system.name", "redis".into()),
+                ("db.operation.name", "GET".into()),
+                ("db.namespace", "0".into())
+            ]
+        );
+    }
+}
+
+#[test]
+fn messages_split_at_every_byte_are_whole() {
+    let request = command("HSET user:7 name secret");
+    let response = "*2\r\n$5\r\na\r\nbc\r\n%1\r\n+k\r\n,1.5\r\n";
+    for cut in 1..request.len() {
+        let mut wire = client();
+        wire.client(&request[..cut]).client(&request[cut..]).server(response);
+        assert_eq!(wire.told(), ["HSET user:{id} ok complete"], "{cut}");
+        assert_eq!(wire.views[0].message.request_bytes, request.len() as u64);
+    }
+    for cut in 1..response.len() {
+        let mut wire = client();
+        wire.client(&request).server(&response[..cut]).server(&response[cut..]);
+        assert_eq!(wire.told(), ["HSET user:{id} ok complete"], "{cut}");
+        assert_eq!(wire.views[0].message.response_bytes, response.len() as u64);
+        assert_eq!(wire.views[0].ended_ns, wire.now_ns);
+    }
+}
+
+#[test]
+fn errors_are_told_by_their_first_word() {
+    for (reply, status) in [
+        ("-ERR unknown command 'secret'\r\n", "ERR"),
+        ("-WRONGTYPE Operation against a key\r\n", "WRONGTYPE"),
+        ("-MOVED 3999 127.0.0.1:6381\r\n", "MOVED"),
+        ("-NOAUTH Authentication required.\r\n", "NOAUTH"),
+        ("!21\r\nSYNTAX invalid syntax\r\n", "SYNTAX"),
+        ("-secret words of a script\r\n", "ERR"),
+    ] {
+        let mut wire = client();
+        wire.client(command("GET a")).server(reply).client(command("GET b")).server("_\r\n");
+        assert_eq!(wire.told(), [format!("GET a {status} complete"), "GET b ok complete".into()]);
+        assert!(wire.views[0].message.error && !wire.views[1].message.error);
+        assert_eq!(attribute(&wire, 0, "db.response.status_code").as_deref(), Some(status));
+    }
+}
+
+#[test]
+fn pipelines_and_transactions_are_paired_in_order() {
+    let mut wire = client();
+    wire.client(
+        ["MULTI", "SET a 1", "SELECT 3", "LPUSH a 2", "EXEC", "GET a"].map(command).concat(),
+    );
+    wire.server("+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n+OK\r\n-WRONGTYPE x\r\n$1\r");
+    wire.server("\n1\r\n").client(command("DISCARD")).server("-ERR DISCARD without MULTI\r\n");
+    assert_eq!(
+        wire.told(),
+        [
+            "MULTI  ok complete",
+            "SET a ok complete",
+            "SELECT  ok complete",
+            "LPUSH a ok complete",
+            "EXEC  ok complete",
+            "GET a ok complete",
+            "DISCARD  ERR complete",
+        ]
+    );
+    let databases = [0, 3, 4, 5, 6].map(|view| attribute(&wire, view, "db.namespace").unwrap());
+    assert_eq!(databases, ["0", "0", "0", "3", "3"]);
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let mut wire = client();
+    wire.client(command("AUTH default 9SECRET9")).server("-WRONGPASS 9SECRET9\r\n");
+    wire.client(command("HELLO 3 AUTH default 9SECRET9"))
+        .server("%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n");
+    wire.client(command("CONFIG SET requirepass 9SECRET9")).server("+OK\r\n");
+    wire.client(command("SET token:9SECRET9 9SECRET9")).server("+OK\r\n");
+    wire.client(command("PUBLISH 9SECRET9 9SECRET9")).server(":1\r\n");
+    let told = wire.told();
+    assert_eq!(
+        told,
+        [
+            "AUTH  WRONGPASS complete",
+            "HELLO  ok complete",
+            "CONFIG SET  ok complete",
+            "SET token:{id} ok complete",
+            "PUBLISH {id} ok complete",
+        ]
+    );
+    assert!(!format!("{:?}", wire.views).contains("9SECRET9"));
+}
+
+#[test]
+fn inline_commands_are_commands() {
+    let mut wire = client();
+    wire.client("PING\r\n").server("+PONG\r\n").client("\r\n").client("get user:1\r\n");
+    wire.server("$-1\r\n");
+    assert_eq!(wire.told(), ["PING  ok complete", "GET user:{id} ok complete"]);
+    let mut wire = client();
+    wire.client("PING\r\n").server("PONG\r\n").client("PING\r\n").server("+PONG\r\n");
+    wire.close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["PING  ok complete"], "another protocol's answer takes it back");
+    let mut wire = client();
+    wire.client("PING\r\n").close(CloseReason::Finished);
+    assert!(wire.told().is_empty(), "who was asked is not known");
+}
+
+#[test]
+fn subscriptions_are_answered_for_each_channel_and_messages_are_pushed() {
+    let mut wire = client();
+    wire.client(command("SUBSCRIBE news:1 chat"));
+    wire.server("*3\r\n$9\r\nsubscribe\r\n$6\r\nnews:1\r\n:1\r\n");
+    wire.server("*3\r\n$7\r\nmessage\r\n$6\r\nnews:1\r\n$6\r\nsecret\r\n");
+    wire.server("*3\r\n$9\r\nsubscribe\r\n$4\r\nchat\r\n:2\r\n");
+    wire.client(command("PSUBSCRIBE n*")).server("*3\r\n$10\r\npsubscribe\r\n$2\r\nn*\r\n:3\r\n");
+    wire.server("*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$6\r\nnews:1\r\n$1\r\nx\r\n");
+    wire.client(command("PING")).server("*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    wire.client(command("UNSUBSCRIBE"));
+    wire.server("*3\r\n$11\r\nunsubscribe\r\n$6\r\nnews:1\r\n:2\r\n");
+    wire.server("*3\r\n$11\r\nunsubscribe\r\n$4\r\nchat\r\n:1\r\n");
+    wire.client(command("PUNSUBSCRIBE n*"))
+        .server("*3\r\n$12\r\npunsubscribe\r\n$2\r\nn*\r\n:0\r\n");
+    wire.client(command("LRANGE a 0 2"));
+    wire.server("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n");
+    assert_eq!(
+        wire.told(),
+        [
+            "MESSAGE news:{id}  one_way",
+            "SUBSCRIBE news:{id} ok complete",
+            "PSUBSCRIBE n* ok complete",
+            "PMESSAGE n*  one_way",
+            "PING  ok complete",
+            "UNSUBSCRIBE  ok complete",
+            "PUNSUBSCRIBE n* ok complete",
+            "LRANGE a ok complete",
+        ]
+    );
+    assert_eq!(wire.views[1].message.response_bytes, 35 + 33);
+    assert_eq!(attribute(&wire, 0, "alaz.direction").as_deref(), Some("push"));
+    assert_eq!(wire.views[0].message.response_bytes, 41);
+}
+
+#[test]
+fn resp3_pushes_come_between_replies() {
+    let mut wire = client();
+    wire.client(command("HELLO 3")).server("%1\r\n+proto\r\n:3\r\n");
+    wire.client([command("SUBSCRIBE a"), command("GET k")].concat());
+    wire.server(
+        ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n",
+    );
+    wire.server("|1\r\n+ttl\r\n:3\r\n$1\r\nv\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
+    wire.server(">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n");
+    wire.client(command("GET z")).server("$?\r\n;1\r\nx\r\n;0\r\n");
+    assert_eq!(
+        wire.told(),
+        [
+            "HELLO  ok complete",
+            "SUBSCRIBE a ok complete",
+            "MESSAGE a  one_way",
+            "GET k ok complete",
+            "INVALIDATE   one_way",
+            "GET z ok complete",
+        ]
+    );
+}
+
+#[test]
+fn replies_that_were_turned_off_are_not_waited_for() {
+    let mut wire = client();
+    wire.client([command("CLIENT REPLY SKIP"), command("SET a 1"), command("GET a")].concat());
+    wire.server("$1\r\n1\r\n").client(command("CLIENT REPLY OFF")).client(command("SET b 1"));
+    wire.client(command("CLIENT REPLY ON")).server("+OK\r\n");
+    wire.client(command("GET b")).server("$1\r\n1\r\n");
+    assert_eq!(
+        wire.told(),
+        [
+            "CLIENT REPLY   one_way",
+            "SET a  one_way",
+            "GET a ok complete",
+            "CLIENT REPLY   one_way",
+            "SET b  one_way",
+            "CLIENT REPLY  ok complete",
+            "GET b ok complete",
+        ]
+    );
+    let mut wire = client();
+    wire.client(["MULTI", "CLIENT REPLY OFF", "EXEC", "GET a"].map(command).concat());
+    wire.server("+OK\r\n+QUEUED\r\n$1\r\n1\r\n").close(CloseReason::Finished);
+    assert!(wire.told().len() <= 1, "what is answered then cannot be told");
+}
+
+#[test]
+fn waiting_is_marked() {
+    let mut wire = client();
+    wire.client(command("BLPOP queue:jobs 0")).server("*2\r\n$10\r\nqueue:jobs\r\n$1\r\nx\r\n");
+    wire.client(command("LPOP queue:jobs")).server("$-1\r\n");
+    assert_eq!(wire.told(), ["BLPOP queue:jobs ok complete", "LPOP queue:jobs ok complete"]);
+    assert_eq!(attribute(&wire, 0, "alaz.waiting").as_deref(), Some("true"));
+    assert_eq!(attribute(&wire, 1, "alaz.waiting"), None);
+}
+
+#[test]
+fn monitors_and_replicas_are_not_read_on() {
+    let mut wire = client();
+    wire.client(command("MONITOR")).server("+OK\r\n").server("+1 [0 1:2] \"GET\" \"secret\"\r\n");
+    wire.client(command("QUIT")).server("+OK\r\n").close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["MONITOR  ok complete"]);
+    let mut wire = client();
+    wire.client(command("PSYNC ? -1")).server("\n\n").server("+FULLRESYNC abc 0\r\n$88\r\nREDIS");
+    wire.server(command("SELECT 0")).client(command("REPLCONF ACK 0")).close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["PSYNC  ok complete"]);
+    let mut wire = client();
+    wire.client(command("SYNC")).server("$88\r\nREDIS").close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["SYNC   one_way"]);
+}
+
+#[test]
+fn commands_without_a_reply_are_reported_at_the_end() {
+    for (reason, outcome) in [(CloseReason::Finished, "no_response"), (CloseReason::Reset, "reset")]
+    {
+        let mut wire = client();
+        wire.client(command("GET a")).close(reason);
+        assert_eq!(wire.told(), [format!("GET a  {outcome}")]);
+        assert!(wire.views[0].message.error);
+    }
+    let mut wire = client();
+    wire.client(command("GET a")).server("$10\r\n1234").close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["GET a ok reset"]);
+}
+
+#[test]
+fn silence_is_reported_once_but_not_of_who_waits() {
+    let limits = Limits { silence_ns: 5_000_000_000, ..Limits::default() };
+    let mut wire = Wire::with(Role::Client, Role::Client, false, limits);
+    wire.client(command("BLPOP a 0")).pause(6_000_000_000).server("*-1\r\n");
+    wire.client(command("GET slow")).pause(6_000_000_000).server("$-1\r\n");
+    wire.client(command("GET next")).server("$-1\r\n");
+    assert_eq!(
+        wire.told(),
+        ["BLPOP a ok complete", "GET slow  no_response", "GET next ok complete"]
+    );
+}
+
+#[test]
+fn holes_in_strings_do_no_harm() {
+    let large = "x".repeat(20_000);
+    let mut wire = client();
+    wire.client(command(&format!("SET a {large}"))).server("+OK\r\n");
+    wire.client(command("GET a")).server(format!("$20000\r\n{large}\r\n"));
+    wire.client(command("GET b"))
+        .server("$30\r\n")
+        .unseen(false, "0123456789")
+        .server("0123456789");
+    wire.unseen(false, "012345678").server("9\r\n").pause(100_000_000);
+    assert_eq!(wire.told(), ["SET a ok complete", "GET a ok complete", "GET b ok complete"]);
+    assert_eq!(wire.views[1].message.response_bytes, 20_010);
+}
+
+#[test]
+fn replies_longer_than_what_is_copied_end_before_the_next_command() {
+    let many = format!("*2000\r\n{}", "$3\r\nabc\r\n".repeat(2000));
+    let mut wire = client();
+    wire.client(command("KEYS *")).server(&many).client(command("GET a")).server("$-1\r\n");
+    wire.client(command(&format!("MSET {}", vec!["kk vv"; 500].join(" ")))).server("+OK\r\n");
+    wire.client(command("GET b")).server("$-1\r\n");
+    assert_eq!(
+        wire.told(),
+        ["KEYS  ok complete", "GET a ok complete", "MSET kk ok complete", "GET b ok complete"]
+    );
+    assert_eq!(wire.views[0].message.response_bytes, many.len() as u64);
+    assert_eq!(wire.views[2].message.request_bytes, 0, "where it ended was not seen");
+}
+
+#[test]
+fn a_batch_that_was_cut_is_never_paired_wrongly_and_the_next_is() {
+    let mut wire = client();
+    let batch = |from: usize| -> String {
+        (from..from + 300).map(|number| command(&format!("GET key:{number}"))).collect()
+    };
+    let replies = "$1\r\nx\r\n".repeat(300);
+    wire.client(batch(0)).server(&replies).pause(100_000_000);
+    let first = wire.views.len();
+    assert!((100..300).contains(&first), "{first}");
+    wire.client(command("GET after")).server("$-1\r\n");
+    assert_eq!(wire.told().last().unwrap(), "GET after ok complete");
+}
+
+#[test]
+fn a_client_that_does_not_wait_stays_adrift_after_a_loss() {
+    let mut wire = client();
+    wire.client(command("GET a")).client(command("GET b")).server("$1\r\na\r\n");
+    wire.client(command("GET c")).server("$1\r\nb\r\n").server("$1\r\nc\r\n");
+    wire.client(command("GET d")).unseen(false, "$1\r\nd\r\n");
+    wire.client(command("GET e")).server("$1\r\ne\r\n").pause(100_000_000);
+    wire.client(command("GET f")).server("$1\r\nf\r\n").pause(100_000_000);
+    assert_eq!(wire.told(), ["GET a ok complete", "GET b ok complete", "GET c ok complete"]);
+    assert!(wire.engine.ledger().exchanges.unpaired(UnpairedReason::Gap) >= 3);
+}
+
+#[test]
+fn more_commands_than_are_kept_do_not_disturb_the_others() {
+    let limits = Limits { pending: 3, ..Limits::default() };
+    let mut wire = Wire::with(Role::Client, Role::Client, false, limits);
+    wire.client(
+        (0..5)
+            .map(|number| command(&format!("GET {}", ["a", "b", "c", "d", "e"][number])))
+            .collect::<String>(),
+    );
+    wire.server("+1\r\n+2\r\n+3\r\n+4\r\n").client(command("GET f")).server("+5\r\n-ERR f\r\n");
+    assert_eq!(
+        wire.told(),
+        ["GET a ok complete", "GET b ok complete", "GET c ok complete", "GET f ERR complete"]
+    );
+    assert_eq!(wire.engine.ledger().exchanges.unpaired(UnpairedReason::TooManyPending), 2);
+}
+
+#[test]
+fn an_older_connection_counts_from_its_next_command() {
+    for (role, known) in
+        [(Role::Client, Role::Unknown), (Role::Server, Role::Unknown), (Role::Server, Role::Server)]
+    {
+        let mut wire = Wire::with(role, known, true, Limits::default());
+        wire.server("rest of a reply\r\n").client(command("GET a")).server("$1\r\n1\r\n");
+        wire.client(command("SELECT 2")).server("+OK\r\n").client(command("GET b")).server("_\r\n");
+        assert_eq!(wire.told(), ["GET a ok complete", "SELECT  ok complete", "GET b ok complete"]);
+        assert_eq!(wire.views[0].role, role);
+        assert_eq!(attribute(&wire, 0, "db.namespace"), None, "was not seen");
+        assert_eq!(attribute(&wire, 2, "db.namespace").as_deref(), Some("2"));
+    }
+    // A subscriber that only listens.
+    let mut wire = Wire::with(Role::Client, Role::Unknown, true, Limits::default());
+    wire.server("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n");
+    wire.server("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n");
+    assert_eq!(wire.told(), ["MESSAGE a  one_way"; 2]);
+    assert_eq!(wire.views[0].role, Role::Client);
+}
+
+#[test]
+fn a_reply_that_looks_like_a_command_does_not_turn_the_roles() {
+    let mut wire = Wire::with(Role::Client, Role::Unknown, true, Limits::default());
+    wire.server("*2\r\n$3\r\nget\r\n$3\r\nset\r\n").client(command("GET a")).server("$1\r\n1\r\n");
+    wire.client(command("GET b")).server("$1\r\n2\r\n");
+    for line in wire.told() {
+        assert_eq!(line, "GET b ok complete");
+    }
+}
+
+#[test]
+fn an_answer_that_is_told_of_first_waits_for_its_command() {
+    let mut wire = client();
+    let request = wire.next_said(true, command("GET a"));
+    let mut response = wire.next_said(false, "$1\r\n1\r\n");
+    response.time_ns += 1;
+    wire.give(&response);
+    wire.give(&request);
+    assert_eq!(wire.told(), ["GET a ok complete"]);
+}
+
+#[test]
+fn only_commands_and_published_messages_are_claimed() {
+    let yes = |bytes: &[u8]| match claim(bytes, true) {
+        Claim::Yes(side) => Some(side),
+        _ => None,
+    };
+    assert_eq!(yes(command("GET a").as_bytes()), Some(Side::Client));
+    assert_eq!(yes(b"info replication\r\n"), Some(Side::Client));
+    assert_eq!(yes(b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"), Some(Side::Server));
+    for (name, bytes) in crate::testing::FOREIGN {
+        if *name == "redis" {
+            continue;
+        }
+        for end in 1..=bytes.len() {
+            assert_eq!(yes(&bytes[..end]), None, "{name} at {end}");
+        }
+        let mut wire = client();
+        wire.client(bytes).server(bytes).close(CloseReason::Finished);
+        wire.told();
+        let redis = |view: &alaz_model::View| view.message.protocol == alaz_model::Protocol::Redis;
+        assert!(!wire.views.iter().any(redis), "{name}");
+    }
+}
+
+/// A conversation: the commands sent at once, each with the shape of its reply.
+#[derive(Clone, Debug)]
+struct Plan {
+    batches: Vec<Vec<(u8, u16)>>,
+    cuts: Vec<usize>,
+    role: Role,
+}
+
+fn plans(batch: usize, longest: usize) -> impl Strategy<Value = Plan> {
+    let exchange = (0_u8..6, 1_u16..6000);
+    let batches = proptest::collection::vec(proptest::collection::vec(exchange, 1..=batch), 1..12);
+    let cuts = proptest::collection::vec(1..=longest, 1..20);
+    let role = prop_oneof![Just(Role::Client), Just(Role::Server)];
+    (batches, cuts, role).prop_map(|(batches, cuts, role)| Plan { batches, cuts, role })
+}
+
+/// Command and reply `number`, and what must be told of them.
+fn truth(number: usize, shape: u8, size: u16) -> (String, String, (String, u64)) {
+    let letter = |number: usize| char::from(b'a' + (number % 26) as u8);
+    let key = format!("k{}{}", letter(number / 26), letter(number));
+    let text = "b".repeat(usize::from(size) + number);
+    let error = format!("E{}", key.to_uppercase());
+    let (asked, reply, status) = match shape {
+        0 | 1 => (format!("GET {key}"), format!("${}\r\n{text}\r\n", text.len()), "ok"),
+        2 => (format!("SET {key} {text}"), "+OK\r\n".to_owned(), "ok"),
+        3 => {
+            let items = format!("*2\r\n:{number}\r\n$4\r\n*1\r\n\r\n").repeat(number);
+            (format!("XRANGE {key} - +"), format!("*{number}\r\n{items}"), "ok")
+        }
+        4 => (format!("INCR {key}"), format!("-{error} no\r\n"), &*error),
+        _ => (format!("TTL {key}"), format!(":{}\r\n", 10_u64.pow(number as u32 % 18)), "ok"),
+    };
+    let method = asked.split(' ').next().unwrap();
+    let line = format!("{method} {key} {status} complete");
+    let bytes = reply.len() as u64;
+    (command(&asked), reply, (line, bytes))
+}
+
+impl Plan {
+    /// All segments, and what they mean.
+    fn play(&self) -> (Vec<Said>, Vec<(String, u64)>) {
+        let mut wire = Wire::new(self.role);
+        let (mut said, mut truths) = (Vec::new(), Vec::new());
+        let mut cuts = self.cuts.iter().cycle();
+        let mut number = 0;
+        for batch in &self.batches {
+            let (mut asked, mut answered) = (String::new(), String::new());
+            for (shape, size) in batch {
+                let (request, response, truth) = truth(number, *shape, *size);
+                asked.push_str(&request);
+                answered.push_str(&response);
+                truths.push(truth);
+                number += 1;
+            }
+            for (by_client, text) in [(true, asked), (false, answered)] {
+                let mut rest = text.as_bytes();
+                while !rest.is_empty() {
+                    let cut = (*cuts.next().unwrap()).min(rest.len());
+                    said.push(wire.next_said(by_client, &rest[..cut]));
+                    rest = &rest[cut..];
+                }
+            }
+        }
+        (said, truths)
+    }
+}
+
+fn told_of(role: Role, said: &[Said]) -> Vec<(String, u64)> {
+    let mut wire = Wire::new(role);
+    for segment in said {
+        wire.now_ns = wire.now_ns.max(segment.time_ns);
+        wire.give(segment);
+        wire.engine.advance(segment.time_ns.saturating_sub(20_000_000), &mut wire.views);
+    }
+    wire.pause(1_000_000_000);
+    let lines = wire.told();
+    let bytes: Vec<_> = wire.views.iter().map(|view| view.message.response_bytes).collect();
+    lines.into_iter().zip(bytes).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_missing_means_all_are_told_exactly(plan in plans(4, 4096 + 256)) {
+        let (said, truths) = plan.play();
+        prop_assert_eq!(told_of(plan.role, &said), truths);
+    }
+
+    #[test]
+    fn damage_leaves_fewer_and_never_wrong_ones(
+        plan in plans(3, 6000),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4), 0..8),
+    ) {
+        let (mut said, truths) = plan.play();
+        for (index, kind) in damage {
+            if said.is_empty() {
+                break;
+            }
+            let at = index.index(said.len());
+            match kind {
+                0 => {
+                    said.remove(at);
+                }
+                1 => {
+                    let copy = said[at].clone();
+                    said.insert(at, copy);
+                }
+                2 if at + 1 < said.len() => said.swap(at, at + 1),
+                _ => {
+                    // Less of it was copied.
+                    let whole = said[at].clone();
+                    let length = whole.head.len() / 2;
+                    said[at] = Said { head: whole.head[..length].to_vec(), tail: Vec::new(), ..whole };
+                }
+            }
+        }
+        for told in told_of(plan.role, &said) {
+            if told.0.ends_with("complete") {
+                prop_assert!(truths.contains(&told), "{told:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn joining_anywhere_gives_a_part_and_never_wrong_ones(
+        plan in prop_oneof![plans(1, 6000), plans(3, 6000)],
+        from in any::<prop::sample::Index>(),
+    ) {
+        let (said, truths) = plan.play();
+        let said = &said[from.index(said.len())..];
+        let mut wire = Wire::with(plan.role, Role::Unknown, true, Limits::default());
+        for segment in said {
+            wire.give(segment);
+        }
+        wire.now_ns += 10_000_000_000;
+        wire.pause(1_000_000_000);
+        wire.told();
+        for view in &wire.views {
+            let told = (line(view), view.message.response_bytes);
+            let is_true = truths.contains(&told) || told.0.ends_with("partial");
+            prop_assert!(is_true, "{told:?}");
+        }
+        // All but the one that was going on, and those that came before the server was heard.
+        let by_client = match plan.role {
+            Role::Server => Direction::Receive,
+            _ => Direction::Send,
+        };
+        let is_command = |said: &&Said| {
+            said.direction == by_client && claim(&said.head, true) == Claim::Yes(Side::Client)
+        };
+        let heads = said.iter().filter(is_command).count();
+        let is_alone = plan.batches.iter().all(|batch| batch.len() == 1);
+        prop_assert!(!is_alone || wire.views.len() + 2 >= heads, "{} of {heads}", wire.views.len());
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm(
+        chunks in proptest::collection::vec(
+            (any::<bool>(), proptest::collection::vec(any::<u8>(), 1..60), 0_u64..100), 1..40),
+    ) {
+        let mut wire = client();
+        for (by_client, bytes, skip) in chunks {
+            if skip < 5 {
+                wire.unseen(by_client, &bytes);
+            }
+            if by_client { wire.client(&bytes) } else { wire.server(&bytes) };
+        }
+        wire.pause(1_000_000_000).close(CloseReason::Finished);
+        prop_assert!(wire.told().is_empty());
+    }
+
+    #[test]
+    fn mutated_conversations_never_panic(
+        plan in plans(3, 6000),
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
+    ) {
+        let (mut said, _) = plan.play();
+        for (segment, byte, value) in flips {
+            let at = segment.index(said.len());
+            let segment = &mut said[at];
+            if !segment.head.is_empty() {
+                let at = byte.index(segment.head.len());
+                segment.head[at] = value;
+            }
+        }
+        told_of(plan.role, &said);
+    }
+}

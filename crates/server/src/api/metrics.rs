@@ -1,0 +1,240 @@
+//! `/metrics`: Prometheus text format 0.0.4.
+
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
+
+use alaz_flow::NodeKey;
+use alaz_model::{Balance, Ledger, LossReason, Tally, UnpairedReason};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::Shared;
+use super::map::status_classes;
+use crate::live::{CaptureState, Live};
+use crate::process::OwnProcess;
+use crate::store::{Edge, Store};
+
+/// Upper bounds of the latency buckets, as powers of two of nanoseconds: 131 µs to 17 s, each twice
+/// the one before. The histograms are exact there.
+const LATENCY_EXPONENTS: std::ops::RangeInclusive<u32> = 17..=34;
+
+pub(super) async fn metrics(State(live): Shared) -> Response {
+    let mut page = Page::default();
+    write_program(&mut page, &live);
+    let capture = live.capture();
+    write_capture(&mut page, &capture);
+    write_edges(&mut page, &live.store());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.text)
+        .into_response()
+}
+
+fn write_program(page: &mut Page, live: &Live) {
+    page.family("alaz_build_info", "gauge", "Which Alaz this is; always 1.");
+    page.sample("alaz_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    // The names that Prometheus' own client libraries use for these.
+    let own = OwnProcess::read();
+    page.family("process_cpu_seconds_total", "counter", "CPU time of Alaz itself.");
+    page.sample("process_cpu_seconds_total", &[], own.cpu_seconds);
+    page.family("process_resident_memory_bytes", "gauge", "Memory of Alaz itself.");
+    page.sample("process_resident_memory_bytes", &[], own.resident_bytes);
+    page.single(
+        "alaz_uptime_seconds",
+        "gauge",
+        "Since this server started.",
+        live.started.elapsed().as_secs_f64(),
+    );
+    page.single(
+        "alaz_follow_lost_exchanges_total",
+        "counter",
+        "Exchanges that readers of follow=true were too slow for.",
+        live.follow_lost.load(Ordering::Relaxed),
+    );
+    page.single(
+        "alaz_http_connections_refused_total",
+        "counter",
+        "Connections to this server that were turned away because there were too many.",
+        live.connections_refused.load(Ordering::Relaxed),
+    );
+}
+
+fn write_capture(page: &mut Page, capture: &CaptureState) {
+    let up = u8::from(capture.not_ready.is_none());
+    page.single("alaz_capture_up", "gauge", "Whether the capture runs: 1 or 0.", up);
+    page.single(
+        "alaz_kernel_map_bytes",
+        "gauge",
+        "Kernel memory of the maps of the kernel side.",
+        capture.kernel_map_bytes,
+    );
+    write_ledger(page, &capture.ledger);
+}
+
+fn write_ledger(page: &mut Page, ledger: &Ledger) {
+    type Pick = fn(&Balance) -> &Tally;
+    let quantities: [(&str, Pick); 2] =
+        [("segments", |balance| &balance.segments), ("bytes", |balance| &balance.bytes)];
+    let sources = [("socket", &ledger.socket), ("tls", &ledger.tls)];
+    for (quantity, pick) in quantities {
+        type Amount = fn(&Tally) -> u64;
+        let fates: [(&str, &str, Amount); 3] = [
+            ("seen", "that were seen: parsed, counted and lost together", Tally::seen),
+            ("parsed", "that went through a parser", |tally| tally.parsed),
+            ("counted", "that were known not to be needed", |tally| tally.counted),
+        ];
+        for (fate, meaning, value) in fates {
+            let name = format!("alaz_{fate}_{quantity}_total");
+            let help = format!("{} of traffic {meaning}.", capitalised(quantity));
+            page.family(&name, "counter", &help);
+            for (source, balance) in sources {
+                page.sample(&name, &[("source", source)], value(pick(balance)));
+            }
+        }
+        let name = format!("alaz_lost_{quantity}_total");
+        let help = format!("{} of traffic that could not be used, and why.", capitalised(quantity));
+        page.family(&name, "counter", &help);
+        for (source, balance) in sources {
+            for reason in LossReason::ALL {
+                let labels = [("source", source), ("reason", reason.as_str())];
+                page.sample(&name, &labels, pick(balance).lost(reason));
+            }
+        }
+    }
+    page.single(
+        "alaz_exchanges_reported_total",
+        "counter",
+        "Exchanges reported, each once.",
+        ledger.exchanges.reported,
+    );
+    let name = "alaz_exchanges_unpaired_total";
+    page.family(name, "counter", "Requests or responses without their other half, and why.");
+    for reason in UnpairedReason::ALL {
+        let count = ledger.exchanges.unpaired(reason);
+        page.sample(name, &[("reason", reason.as_str())], count);
+    }
+    let name = "alaz_connections";
+    page.family(name, "gauge", "Open connections by what they turned out to speak.");
+    for (verdict, count) in ledger.connections.by_verdict() {
+        page.sample(name, &[("verdict", verdict)], count);
+    }
+}
+
+fn write_edges(page: &mut Page, store: &Store) {
+    page.single(
+        "alaz_history_bytes",
+        "gauge",
+        "Memory that the figures of the last hour take.",
+        store.history_bytes(),
+    );
+    let name = "alaz_limited_exchanges_total";
+    page.family(name, "counter", "Exchanges that met a limit of what is told apart.");
+    let met = store.counters();
+    for (limit, count) in [
+        ("nodes", met.nodes),
+        ("edges", met.edges),
+        ("routes", met.routes),
+        ("outbound_hosts", met.outbound_hosts),
+    ] {
+        page.sample(name, &[("limit", limit)], count);
+    }
+
+    let edges: Vec<_> = store.edges().into_iter().map(|(_, edge)| (labels(edge), edge)).collect();
+    type Value = fn(&Edge) -> u64;
+    let counters: [(&str, &str, Value); 4] = [
+        ("alaz_edge_requests_total", "Exchanges.", |edge| edge.total.requests),
+        ("alaz_edge_errors_total", "Exchanges that the server failed.", |edge| edge.total.errors),
+        ("alaz_edge_request_bytes_total", "Bytes of requests.", |edge| edge.total.request_bytes),
+        ("alaz_edge_response_bytes_total", "Bytes of responses.", |edge| edge.total.response_bytes),
+    ];
+    for (name, help, value) in counters {
+        page.family(name, "counter", help);
+        for (labels, edge) in &edges {
+            page.labelled(name, labels, "", value(edge));
+        }
+    }
+    let name = "alaz_edge_responses_total";
+    page.family(name, "counter", "Exchanges by class of status.");
+    for (labels, edge) in &edges {
+        for (class, count) in status_classes(&edge.total.status) {
+            page.labelled(name, labels, &format!(",status=\"{}\"", escaped(&class)), count);
+        }
+    }
+    let name = "alaz_edge_latency_seconds";
+    page.family(
+        name,
+        "histogram",
+        "From the first byte of the request to the last of the response.",
+    );
+    for (labels, edge) in &edges {
+        let latency = &edge.total.latency;
+        for exponent in LATENCY_EXPONENTS {
+            let bound = f64::from(exponent).exp2() / 1e9;
+            let count = latency.count_at_most_power_of_two(exponent);
+            page.labelled(
+                "alaz_edge_latency_seconds_bucket",
+                labels,
+                &format!(",le=\"{bound}\""),
+                count,
+            );
+        }
+        let count = latency.count();
+        page.labelled("alaz_edge_latency_seconds_bucket", labels, ",le=\"+Inf\"", count);
+        page.labelled("alaz_edge_latency_seconds_sum", labels, "", latency.sum() as f64 / 1e9);
+        page.labelled("alaz_edge_latency_seconds_count", labels, "", count);
+    }
+}
+
+/// What tells the edge from all others.
+fn labels(edge: &Edge) -> String {
+    let key = &edge.key;
+    let end = |side: &str, node: &NodeKey| {
+        let (name, kind) = (escaped(&node.name), node.kind.as_str());
+        let mut text = format!("{side}=\"{name}\",{side}_kind=\"{kind}\",");
+        // An empty label is no label.
+        if !node.namespace.is_empty() {
+            text += &format!("{side}_namespace=\"{}\",", escaped(&node.namespace));
+        }
+        text
+    };
+    let (client, server) = (end("client", &key.client), end("server", &key.server));
+    format!("{client}{server}port=\"{}\",protocol=\"{}\"", key.port, key.protocol.as_str())
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+// Writing to a string cannot fail.
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<_> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        let labels =
+            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.text, "{name}{labels} {value}");
+    }
+
+    /// With labels that are written already, and further ones.
+    fn labelled(&mut self, name: &str, labels: &str, further: &str, value: impl Display) {
+        let _ = writeln!(self.text, "{name}{{{labels}{further}}} {value}");
+    }
+}

@@ -1,0 +1,119 @@
+//! What happened on one edge in one step of time, at rest.
+
+use std::sync::Arc;
+
+use alaz_flow::{EdgeStats, RouteName};
+use compact_str::CompactString;
+
+use super::packed::Packed;
+
+/// The most routes of one edge in one step or one answer; further ones are overflow.
+pub(crate) const ROUTES: usize = 64;
+
+/// [`EdgeStats`] in as little memory as can be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) requests: u64,
+    pub(crate) errors: u64,
+    request_bytes: u64,
+    response_bytes: u64,
+    status: Box<[(CompactString, u64)]>,
+    latency: Packed,
+    server_latency: Packed,
+    routes: Box<[RouteFigures]>,
+    routes_overflow: u64,
+}
+
+#[derive(Clone, Debug)]
+struct RouteFigures {
+    name: Arc<RouteName>,
+    requests: u64,
+    errors: u64,
+    latency: Packed,
+}
+
+impl Figures {
+    pub(crate) fn pack(stats: &EdgeStats) -> Figures {
+        let used = stats.routes.iter().filter(|(_, route)| route.requests > 0);
+        Figures {
+            requests: stats.requests,
+            errors: stats.errors,
+            request_bytes: stats.request_bytes,
+            response_bytes: stats.response_bytes,
+            status: stats.status.iter().map(|(status, count)| (status.into(), count)).collect(),
+            latency: Packed::of(&stats.latency),
+            server_latency: Packed::of(&stats.server_latency),
+            routes: used
+                .map(|(name, route)| RouteFigures {
+                    name: Arc::clone(name),
+                    requests: route.requests,
+                    errors: route.errors,
+                    latency: Packed::of(&route.latency),
+                })
+                .collect(),
+            routes_overflow: stats.routes_overflow,
+        }
+    }
+
+    /// Adds everything.
+    pub(crate) fn add_all_to(&self, stats: &mut EdgeStats) {
+        self.add_to(stats);
+        self.server_latency.add_to(&mut stats.server_latency);
+        self.add_routes_to(stats);
+    }
+
+    /// Adds what the map shows: everything but the routes and the server's view.
+    pub(crate) fn add_to(&self, stats: &mut EdgeStats) {
+        stats.requests += self.requests;
+        stats.errors += self.errors;
+        stats.request_bytes += self.request_bytes;
+        stats.response_bytes += self.response_bytes;
+        self.status.iter().for_each(|(status, count)| stats.status.add(status, *count));
+        self.latency.add_to(&mut stats.latency);
+    }
+
+    /// As many as there is room for.
+    fn add_routes_to(&self, stats: &mut EdgeStats) {
+        stats.routes_overflow += self.routes_overflow;
+        for figures in &self.routes {
+            match stats.route(&figures.name, ROUTES) {
+                Some(route) => {
+                    route.requests += figures.requests;
+                    route.errors += figures.errors;
+                    figures.latency.add_to(&mut route.latency);
+                }
+                None => stats.routes_overflow += figures.requests,
+            }
+        }
+    }
+
+    pub(crate) fn add_latency_to(&self, latency: &mut alaz_flow::Histogram) {
+        self.latency.add_to(latency);
+    }
+
+    /// Joins two steps into one.
+    pub(crate) fn merge(&mut self, other: &Figures) {
+        let mut both = EdgeStats::default();
+        for part in [&*self, other] {
+            part.add_all_to(&mut both);
+        }
+        *self = Figures::pack(&both);
+    }
+
+    /// Bytes that it takes, itself included. Names of routes are shared, and held by few.
+    pub(crate) fn bytes(&self) -> usize {
+        /// What an allocator takes for itself.
+        const OVERHEAD: usize = 16;
+        let routes: usize = self
+            .routes
+            .iter()
+            .map(|route| size_of::<RouteFigures>() + route.latency.bytes() + OVERHEAD)
+            .sum();
+        size_of::<Figures>()
+            + size_of_val(&*self.status)
+            + self.latency.bytes()
+            + self.server_latency.bytes()
+            + routes
+            + 4 * OVERHEAD
+    }
+}
