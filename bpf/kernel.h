@@ -211,6 +211,17 @@ struct user_msghdr {
 	__u32 padding;
 	__u64 vector;
 	__u64 vector_length;
+	__u64 control;
+	__u64 control_length;
+	__u32 flags;
+	__u32 more_padding;
+};
+
+/* Of several in one call: the message, and how many bytes it moved. */
+struct user_mmsghdr {
+	struct user_msghdr message;
+	__u32 length;
+	__u32 padding;
 };
 
 #endif

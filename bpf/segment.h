@@ -6,13 +6,6 @@
 #include "connection.h"
 #include "payload.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MOVING_LANES);
-	__type(key, __u32);
-	__type(value, struct segment_scratch);
-} segment_scratch SEC(".maps");
-
 /*
  * The generation of the connection, which is introduced here when it was not seen to begin: it is
  * older than Alaz, or it carries data before it is established (TCP Fast Open, RFC 7413). 0 where
@@ -39,28 +32,32 @@ static __always_inline __u64 generation_of(__u32 lane, struct sock *sk, struct p
 }
 
 /*
- * `thread` is the caller's tgid and pid, 0 for none; `length` what the call moved. The socket's own
- * counters have moved already.
+ * Records `length` bytes that a call moved; the lane's scratch says on which socket, and where they
+ * lie. The socket's own counters have moved already. `thread` is the caller's tgid and pid, 0 for
+ * none.
+ *
+ * Global, so that the verifier looks at it once, whoever calls it; so its arguments are numbers.
  */
-static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 thread,
-					   __u32 direction, __u32 length, struct payload *payload)
+__noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 length)
 {
 	struct segment_scratch *scratch;
 	struct segment_record *record;
 	struct counters *count;
 	struct progress progress;
 	struct tcp_sock *tcp;
+	struct sock *sk;
 	__u32 copied;
 
 	count = own_counters(lane);
-	scratch = bpf_map_lookup_elem(&segment_scratch, &lane);
+	scratch = own_scratch(lane);
 	if (!count || !scratch)
-		return;
+		return 0;
 	count->seen.segments++;
 	count->seen.bytes += length;
 
-	tcp = KERNEL_POINTER(struct tcp_sock, sk);
 	record = &scratch->record;
+	sk = KERNEL_POINTER(struct sock, record->key.socket);
+	tcp = KERNEL_POINTER(struct tcp_sock, record->key.socket);
 	read_progress(sk, &progress);
 
 	record->kind = RECORD_SEGMENT;
@@ -73,25 +70,24 @@ static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 th
 	record->direction = direction;
 	/* What the call moved is behind the socket now; take it back to before. */
 	if (direction == DIRECTION_SEND) {
-		progress.sent -= length;
-		progress.send_position -= length;
+		progress.sent -= length + scratch->behind;
+		progress.send_position -= length + scratch->behind;
 		record->position = progress.send_position;
 		record->sent = READ(tcp, tcp_wstamp_ns);
 	} else {
-		progress.consumed -= length;
-		progress.receive_position -= length;
+		progress.consumed -= length + scratch->behind;
+		progress.receive_position -= length + scratch->behind;
 		record->position = progress.receive_position;
 		record->sent = 0;
 	}
-	record->key.socket = (__u64)sk;
 	record->key.generation = generation_of(lane, sk, &progress);
 	if (!record->key.generation) {
 		count->table_full.segments++;
 		count->table_full.bytes += length;
-		return;
+		return 0;
 	}
 
-	if (!copy_payload(scratch, payload)) {
+	if (!copy_payload(scratch)) {
 		count->unreadable.segments++;
 		count->unreadable.bytes += length;
 	}
@@ -99,11 +95,12 @@ static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 th
 	copied = record->head_length + record->tail_length;
 	barrier_var(copied);
 	if (copied > HEAD_MAX + TAIL_MAX)
-		return;
+		return 0;
 	if (bpf_ringbuf_output(&ring, scratch, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
 		count->ring_full.segments++;
 		count->ring_full.bytes += length;
 	}
+	return 0;
 }
 
 /*
@@ -124,6 +121,9 @@ int BPF_PROG(on_state, struct sock *raw, int before, int after)
 		conclude(LANE_STATE, sk, false);
 	} else if (!known(sk)) {
 		read_progress(sk, &progress);
+		/* Data in the SYN is behind the socket already; its call has not ended. */
+		if (before == TCP_SYN_SENT)
+			progress.send_position -= progress.sent - 1;
 		introduce(LANE_STATE, sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
 			  &progress);
 	}

@@ -55,8 +55,54 @@ static __always_inline struct sock *tcp_socket(__u32 descriptor)
 	return sk;
 }
 
+/* Messages of one call that are looked at one by one; the rest is one segment, only counted. */
+#define MESSAGES_MAX 16
+
+static __always_inline __u32 length_of_message(__u64 messages, __u32 index)
+{
+	struct user_mmsghdr *message = (struct user_mmsghdr *)messages + index;
+	__u32 length = 0;
+
+	bpf_probe_read_user(&length, sizeof(length), &message->length);
+	return length;
+}
+
+/*
+ * The first began as far back as all are long. More than the kernel takes at a time from others
+ * (UIO_MAXIOV) are possible in recvmmsg, and cannot be placed: a gap.
+ */
+static __always_inline int record_messages(struct segment_scratch *scratch, struct call *call,
+					   __u64 thread, __u32 number)
+{
+	__u64 messages = call->payload.base;
+	__u64 left = 0;
+	__u32 i;
+
+	if (number > UIO_MAXIOV)
+		return 0;
+	for (i = 0; i < UIO_MAXIOV && i < number; i++)
+		left += length_of_message(messages, i);
+	for (i = 0; i < MESSAGES_MAX && i < number; i++) {
+		__u32 length = length_of_message(messages, i);
+
+		if (length == 0 || length > left)
+			continue;
+		left -= length;
+		scratch->behind = left;
+		scratch->payload = call->payload;
+		scratch->payload.base = messages + i * sizeof(struct user_mmsghdr);
+		record_segment(LANE_SEND, thread, call->direction, length);
+	}
+	scratch->behind = 0;
+	scratch->payload.shape = PAYLOAD_NONE;
+	if (left > 0)
+		record_segment(LANE_SEND, thread, call->direction, left);
+	return 0;
+}
+
 static __always_inline int record_call(struct pt_regs *regs, long result)
 {
+	struct segment_scratch *scratch;
 	struct call call;
 	struct sock *sk;
 	__u64 thread;
@@ -73,9 +119,15 @@ static __always_inline int record_call(struct pt_regs *regs, long result)
 		sk = tcp_socket(call.target);
 		call.direction = DIRECTION_SEND;
 	}
-	if (sk)
-		record_segment(LANE_SEND, sk, thread, call.direction, result, &call.payload);
-	return 0;
+	scratch = own_scratch(LANE_SEND);
+	if (!sk || !scratch)
+		return 0;
+	scratch->record.key.socket = (__u64)sk;
+	if (call.is_many)
+		return record_messages(scratch, &call, thread, result);
+	scratch->behind = 0;
+	scratch->payload = call.payload;
+	return record_segment(LANE_SEND, thread, call.direction, result);
 }
 
 TRACEPOINT("sys_exit")

@@ -100,6 +100,7 @@ impl Pipeline {
         for (reason, lost) in [
             (LossReason::RingFull, kernel.ring_full),
             (LossReason::ConnectionTableFull, kernel.table_full),
+            (LossReason::HookMissed, kernel.hook_missed),
         ] {
             ledger.socket.segments.lose(reason, lost.segments);
             ledger.socket.bytes.lose(reason, lost.bytes);

@@ -1,8 +1,9 @@
 //! Where segments come from: the kernel programs of `bpf/`, a recording of what they wrote, or a
 //! capture file of packets.
 //!
-//! In: system calls of all processes. Out: [`alaz_model::Event`]s in the order in which the kernel
-//! wrote them, and counters of what it could not write. This crate knows no protocol and no name.
+//! In: what all processes send and receive. Out: [`alaz_model::Event`]s in the order in which the
+//! kernel wrote them, and counters of what it could not write. This crate knows no protocol and no
+//! name.
 //!
 //! ```no_run
 //! use alaz_capture::{Capture, Options};

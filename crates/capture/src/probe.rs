@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{Capture, Options, release};
+use crate::{Attachment, Capture, Options, ProgramReport, release};
 
 /// How one check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -58,21 +58,10 @@ pub fn surroundings(root: &Path) -> Vec<Check> {
 pub fn trial() -> Vec<Check> {
     let options = Options { ring_bytes: 64 << 10, connections: 64, ..Options::default() };
     match Capture::start(&options) {
-        Ok(capture) => capture
-            .reports()
-            .iter()
-            .map(|report| {
-                let (verdict, found) = match &report.refused {
-                    None => (Verdict::Ok, format!("attached: {}", report.purpose)),
-                    Some(reason) => (
-                        Verdict::Degraded,
-                        format!("refused, so without {}: {reason}", report.purpose),
-                    ),
-                };
-                let name = format!("program {}", report.program);
-                Check::new(&name, verdict, found, "see the kernel's reason")
-            })
-            .collect(),
+        Ok(capture) => {
+            let programs = capture.reports().iter().map(program);
+            std::iter::once(attachment(&capture)).chain(programs).collect()
+        }
         Err(error) => vec![Check::new(
             "programs",
             Verdict::Failed,
@@ -80,6 +69,31 @@ pub fn trial() -> Vec<Check> {
             "mend what is marked above, then try again",
         )],
     }
+}
+
+/// How traffic is seen, and why not in a better way.
+fn attachment(capture: &Capture) -> Check {
+    let mut found = format!("seen by {}", capture.attachment());
+    for refusal in capture.refusals() {
+        // The rest is the verifier's.
+        let reason = refusal.reason.lines().next().unwrap_or_default();
+        found.push_str(&format!("; not by {}: {reason}", refusal.attachment));
+    }
+    if capture.attachment() == Attachment::Syscall {
+        found.push_str("; so what io_uring moves is not seen");
+    }
+    Check::new("traffic", Verdict::Ok, found, "")
+}
+
+fn program(report: &ProgramReport) -> Check {
+    let (verdict, found) = match &report.refused {
+        None => (Verdict::Ok, format!("attached: {}", report.purpose)),
+        Some(reason) => {
+            (Verdict::Degraded, format!("refused, so without {}: {reason}", report.purpose))
+        }
+    };
+    let name = format!("program {}", report.program);
+    Check::new(&name, verdict, found, "see the kernel's reason")
 }
 
 /// The ring buffer came with 5.8; 5.10 is the oldest kernel that Alaz is made for.

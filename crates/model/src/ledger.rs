@@ -16,6 +16,8 @@ pub enum LossReason {
     RingFull,
     /// The kernel's table of connections had no room.
     ConnectionTableFull,
+    /// The kernel did not run the hook that would have seen it.
+    HookMissed,
     /// The kernel could not read the application's buffer (its page was not in memory).
     Unreadable,
     /// Arrived after its place in the stream had been given up.
@@ -32,9 +34,10 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in the order of the ledger.
-    pub const ALL: [LossReason; 8] = [
+    pub const ALL: [LossReason; 9] = [
         LossReason::RingFull,
         LossReason::ConnectionTableFull,
+        LossReason::HookMissed,
         LossReason::Unreadable,
         LossReason::Late,
         LossReason::Ambiguous,
@@ -49,6 +52,7 @@ impl LossReason {
         match self {
             LossReason::RingFull => "ring_full",
             LossReason::ConnectionTableFull => "connection_table_full",
+            LossReason::HookMissed => "hook_missed",
             LossReason::Unreadable => "unreadable",
             LossReason::Late => "late",
             LossReason::Ambiguous => "ambiguous",

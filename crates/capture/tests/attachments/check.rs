@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use alaz_capture::{Attachment, Capture};
-use alaz_model::{CloseReason, Direction, Role};
+use alaz_model::{CloseReason, Direction, Position, Role};
 
 use crate::observe::{End, Observed, Segment};
 use crate::traffic::{Call, Case, Connection, Peers, Seen, Side, When, content};
@@ -102,9 +102,18 @@ fn compare(
                     && call.sends == sends
                     && (call.seen == Seen::ByAll || attachment == Attachment::Syscall)
             };
-            let calls: Vec<&Call> = connection.calls.iter().filter(is_seen).collect();
+            let mut calls: Vec<Call> = connection.calls.iter().filter(is_seen).cloned().collect();
+            for call in &mut calls {
+                if call.beyond && attachment == Attachment::Syscall {
+                    (call.head, call.tail) = (0, 0);
+                }
+            }
             let start = stream(end, direction, pid, &calls)
                 .map_err(|error| format!("{side:?}, {direction:?}: {error}"))?;
+            let told = if sends { end.connection.send } else { end.connection.receive };
+            if !begun && let Some(start) = start {
+                same("where the connection says it starts", told, Some(Position(start)))?;
+            }
             starts.push(start);
         }
     }
@@ -126,7 +135,7 @@ fn stream(
     end: &End,
     direction: Direction,
     pid: u32,
-    calls: &[&Call],
+    calls: &[Call],
 ) -> Result<Option<u64>, String> {
     let segments = joined(end.segments.iter().filter(|segment| segment.direction == direction));
     let lengths: Vec<usize> = segments.iter().map(|segment| segment.length).collect();
@@ -176,12 +185,12 @@ fn joined<'a>(segments: impl Iterator<Item = &'a Segment>) -> Vec<Segment> {
     joined
 }
 
-fn joined_calls(calls: &[&Call]) -> Vec<Call> {
+fn joined_calls(calls: &[Call]) -> Vec<Call> {
     let mut joined: Vec<Call> = Vec::new();
     for call in calls {
         match joined.last_mut() {
             Some(last) if last.head == 0 && call.head == 0 => last.length += call.length,
-            _ => joined.push((*call).clone()),
+            _ => joined.push(call.clone()),
         }
     }
     joined

@@ -5,14 +5,16 @@ use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg, sendmsg,
+    MMsgHdr, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg, sendmmsg,
+    sendmsg,
 };
 use rustix::pipe::SpliceFlags;
 
 use super::pair::{HEAD, Pair, Side, content};
+use super::recvmmsg::receive_messages;
 use super::{Case, Seen, When};
 use Side::{Client, Server};
 
@@ -44,7 +46,7 @@ fn before(name: &'static str, open: fn() -> Pair, run: fn(&mut Pair)) -> Case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         before("connected before the capture", mid_stream, both_ways),
         before("reading since before the capture", blocked, released_late),
         during("read and write", v4, both_ways),
@@ -54,6 +56,8 @@ pub(crate) fn cases() -> Vec<Case> {
         during("readv and writev", v4, vectors),
         during("readv and writev of many buffers", v4, many_buffers),
         during("recvmsg and sendmsg", v4, messages),
+        during("preadv2 and pwritev2", v4, vectors_with_flags),
+        during("recvmmsg and sendmmsg", v4, several_messages),
         during("sendfile", v4, send_file),
         during("splice", v4, splices),
         during("read in pieces", v4, pieces),
@@ -64,7 +68,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case { connections: 200, ..during("many readers that wait", blocked, released) },
         Case { connections: 16, at_once: true, ..during("more threads than CPUs", v4, crowded) },
         during("reading after the end", v4, half_closed),
-    ]
+    ];
+    if Pair::can_open_fast() {
+        cases.push(during("TCP Fast Open", Pair::connect_fast, both_ways));
+    }
+    cases
 }
 
 /// Each reader waits once more, since only then it shows that the end of its first call was missed.
@@ -197,6 +205,56 @@ fn vectors(pair: &mut Pair) {
         pair.of_buffers(shape);
     }
 }
+
+fn vectors_with_flags(pair: &mut Pair) {
+    // Offset -1 is none (preadv2(2)).
+    let (nowhere, flags) = (u64::MAX, ReadWriteFlags::empty());
+    for shape in SHAPES {
+        let length = shape.iter().sum();
+        pair.send(Client, length, |fd, bytes| {
+            rustix::io::pwritev2(fd, &cut(bytes, shape), nowhere, flags)
+        });
+        pair.of_buffers(shape);
+        pair.receive(Server, length, |fd, bytes| {
+            rustix::io::preadv2(fd, &mut cut_mut(bytes, shape), nowhere, flags)
+        });
+        pair.of_buffers(shape);
+    }
+}
+
+/// More messages, too, than are looked at where system calls are watched.
+fn several_messages(pair: &mut Pair) {
+    for number in [1, 3, LOOKED_AT, LOOKED_AT + 5] {
+        let lengths: Vec<usize> = (0..number).map(|i| 10 + 700 * i).collect();
+        let bytes = content(pair.sent(Client), lengths.iter().sum());
+        let buffers: Vec<[IoSlice<'_>; 1]> =
+            cut(&bytes, &lengths).into_iter().map(|it| [it]).collect();
+        let mut control: Vec<_> = buffers.iter().map(|_| SendAncillaryBuffer::default()).collect();
+        let mut messages: Vec<_> = buffers
+            .iter()
+            .zip(&mut control)
+            .map(|(buffer, control)| MMsgHdr::new(buffer, control))
+            .collect();
+        let sent = sendmmsg(&pair.client, &mut messages, SendFlags::empty()).unwrap();
+        assert_eq!(sent, number);
+        for (index, message) in messages.iter().enumerate() {
+            pair.account(Client, true, message.bytes_sent()).beyond = index >= LOOKED_AT;
+        }
+
+        while pair.due(Server) > 0 {
+            let mut bytes = vec![0; (pair.due(Server)).next_multiple_of(800)];
+            let room = vec![800; bytes.len() / 800];
+            let received = receive_messages(pair.server.as_fd(), &mut cut_mut(&mut bytes, &room));
+            for (index, (part, length)) in bytes.chunks(800).zip(received).enumerate() {
+                assert_eq!(part[..length], content(pair.received(Server), length));
+                pair.account(Server, false, length).beyond = index >= LOOKED_AT;
+            }
+        }
+    }
+}
+
+/// Messages of one system call that are looked at (`bpf/syscalls.bpf.c`).
+const LOOKED_AT: usize = 16;
 
 /// More buffers than are looked at.
 fn many_buffers(pair: &mut Pair) {

@@ -5,6 +5,8 @@
 
 mod cases;
 mod pair;
+#[allow(unsafe_code, reason = "a system call that rustix does not have")]
+mod recvmmsg;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -60,6 +62,8 @@ pub(crate) struct Call {
     pub(crate) tail: usize,
     pub(crate) tid: u32,
     pub(crate) seen: Seen,
+    /// One of so many messages in a system call that it is only counted where these are watched.
+    pub(crate) beyond: bool,
 }
 
 /// What was done on one connection.
