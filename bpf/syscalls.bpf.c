@@ -57,6 +57,8 @@ static __always_inline struct sock *tcp_socket(__u32 descriptor)
 
 /* Messages of one call that are looked at one by one; the rest is one segment, only counted. */
 #define MESSAGES_MAX 16
+/* Of a call that moved more, none can be placed: they are missed. */
+#define MESSAGES_PLACED_MAX 256
 
 static __always_inline __u32 length_of_message(__u64 messages, __u32 index)
 {
@@ -68,35 +70,39 @@ static __always_inline __u32 length_of_message(__u64 messages, __u32 index)
 }
 
 /*
- * The first began as far back as all are long. More than the kernel takes at a time from others
- * (UIO_MAXIOV) are possible in recvmmsg, and cannot be placed: a gap.
+ * The first began as far back as all are long. What is left of that sum is kept in memory for the
+ * verifier's sake (payload.h).
  */
 static __always_inline int record_messages(struct segment_scratch *scratch, struct call *call,
 					   __u64 thread, __u32 number)
 {
 	__u64 messages = call->payload.base;
-	__u64 left = 0;
 	__u32 i;
 
-	if (number > UIO_MAXIOV)
+	scratch->behind = 0;
+	if (number > MESSAGES_PLACED_MAX) {
+		count_missed(LANE_SEND, number, 0);
 		return 0;
-	for (i = 0; i < UIO_MAXIOV && i < number; i++)
-		left += length_of_message(messages, i);
+	}
+	for (i = 0; i < MESSAGES_PLACED_MAX && i < number; i++)
+		scratch->behind += length_of_message(messages, i);
 	for (i = 0; i < MESSAGES_MAX && i < number; i++) {
 		__u32 length = length_of_message(messages, i);
 
-		if (length == 0 || length > left)
+		if (length == 0 || length > scratch->behind)
 			continue;
-		left -= length;
-		scratch->behind = left;
+		scratch->behind -= length;
 		scratch->payload = call->payload;
 		scratch->payload.base = messages + i * sizeof(struct user_mmsghdr);
 		record_segment(LANE_SEND, thread, call->direction, length);
 	}
-	scratch->behind = 0;
-	scratch->payload.shape = PAYLOAD_NONE;
-	if (left > 0)
-		record_segment(LANE_SEND, thread, call->direction, left);
+	if (scratch->behind > 0) {
+		__u32 rest = scratch->behind;
+
+		scratch->behind = 0;
+		scratch->payload.shape = PAYLOAD_NONE;
+		record_segment(LANE_SEND, thread, call->direction, rest);
+	}
 	return 0;
 }
 

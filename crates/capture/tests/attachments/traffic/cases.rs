@@ -15,7 +15,7 @@ use rustix::pipe::SpliceFlags;
 
 use super::pair::{HEAD, Pair, Side, content};
 use super::recvmmsg::receive_messages;
-use super::{Case, Seen, When};
+use super::{Call, Case, Seen, When};
 use Side::{Client, Server};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -154,7 +154,7 @@ fn released(pair: &mut Pair) {
 
 fn released_late(pair: &mut Pair) {
     pair.send(Client, 300, write);
-    pair.unblock(Server).seen = Seen::BySyscallsOnly;
+    pair.unblock(Server).seen = Seen::AtSyscallsOnly;
     both_ways(pair);
 }
 
@@ -224,8 +224,8 @@ fn vectors_with_flags(pair: &mut Pair) {
 
 /// More messages, too, than are looked at where system calls are watched.
 fn several_messages(pair: &mut Pair) {
-    for number in [1, 3, LOOKED_AT, LOOKED_AT + 5] {
-        let lengths: Vec<usize> = (0..number).map(|i| 10 + 700 * i).collect();
+    for number in [1, 3, LOOKED_AT, LOOKED_AT + 5, PLACED, PLACED + 1] {
+        let lengths: Vec<usize> = (0..number).map(|index| 10 + 7 * index).collect();
         let bytes = content(pair.sent(Client), lengths.iter().sum());
         let buffers: Vec<[IoSlice<'_>; 1]> =
             cut(&bytes, &lengths).into_iter().map(|it| [it]).collect();
@@ -238,23 +238,33 @@ fn several_messages(pair: &mut Pair) {
         let sent = sendmmsg(&pair.client, &mut messages, SendFlags::empty()).unwrap();
         assert_eq!(sent, number);
         for (index, message) in messages.iter().enumerate() {
-            pair.account(Client, true, message.bytes_sent()).beyond = index >= LOOKED_AT;
+            one_of_many(pair.account(Client, true, message.bytes_sent()), index, number);
         }
 
         while pair.due(Server) > 0 {
-            let mut bytes = vec![0; (pair.due(Server)).next_multiple_of(800)];
-            let room = vec![800; bytes.len() / 800];
+            let mut bytes = vec![0; (pair.due(Server)).next_multiple_of(100)];
+            let room = vec![100; bytes.len() / 100];
             let received = receive_messages(pair.server.as_fd(), &mut cut_mut(&mut bytes, &room));
-            for (index, (part, length)) in bytes.chunks(800).zip(received).enumerate() {
+            let number = received.len();
+            for (index, (part, length)) in bytes.chunks(100).zip(received).enumerate() {
                 assert_eq!(part[..length], content(pair.received(Server), length));
-                pair.account(Server, false, length).beyond = index >= LOOKED_AT;
+                one_of_many(pair.account(Server, false, length), index, number);
             }
         }
     }
 }
 
-/// Messages of one system call that are looked at (`bpf/syscalls.bpf.c`).
+/// Messages of one system call that are looked at, and up to how many they are placed
+/// (`bpf/syscalls.bpf.c`).
 const LOOKED_AT: usize = 16;
+const PLACED: usize = 256;
+
+fn one_of_many(call: &mut Call, index: usize, number: usize) {
+    call.beyond = index >= LOOKED_AT;
+    if number > PLACED {
+        call.seen = Seen::AtSocketsOnly;
+    }
+}
 
 /// More buffers than are looked at.
 fn many_buffers(pair: &mut Pair) {

@@ -150,7 +150,7 @@ impl Pair {
             head,
             tail: (length - head).min(TAIL),
             tid: gettid(),
-            seen: Seen::ByAll,
+            seen: Seen::Everywhere,
             beyond: false,
         };
         self.calls.push(call);
