@@ -12,7 +12,7 @@ binary := $(target)/release/alaz
 .PHONY: help deps deps-test deps-ui build run test test-kernels bench ui ui-check clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install what building needs (Debian, Ubuntu; root)
 	@$(STAGE) 'dependencies' scripts/deps.sh
@@ -37,8 +37,8 @@ test: deps-test ## format, lints, unit tests, end-to-end tests with real servers
 	@$(STAGE) 'end-to-end tests' env ALAZ_BIN=$(binary) \
 		$(CARGO) test --locked --package alaz-tests --no-fail-fast
 
-test-kernels: deps ## test capture in other kernels, 5.10 to the newest, x86-64 and arm64 (root, once; UPDATE=1)
-	@$(STAGE) 'kernels' scripts/kernels/test.sh $(KERNELS)
+test-kernels: deps-test ## the tests of capture in other kernels, emulated (root; KERNELS="bookworm-security-amd64 …")
+	@$(STAGE) 'other kernels' scripts/kernels/test.sh $(KERNELS)
 
 bench: deps-test build ## what Alaz costs on this machine, in one table (root; QUICK=1 is short)
 	@$(STAGE) 'build the bench' $(CARGO) build --locked --release --package alaz-bench

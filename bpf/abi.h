@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the kernel side writes and the user side reads: the records of the ring and the counters; and
- * what the user side sets at the start. crates/capture/src/abi.rs mirrors this file; its tests compare every size and
- * offset with the type information of the compiled object, so the two cannot drift apart.
+ * what the user side sets at the start. crates/capture/src/abi.rs mirrors this file; its tests
+ * compare every size and offset with the type information of the compiled object, so the two cannot
+ * drift apart.
  *
  * Rules: fixed-width types only, no implicit padding, times in ns on CLOCK_MONOTONIC, addresses and
  * ports in network byte order, everything else in the machine's own.

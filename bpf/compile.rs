@@ -37,8 +37,8 @@ fn try_compile(sources: &str, objects: &[Object]) -> Result<(), String> {
     watch(&sources)?;
 
     let clang = find_clang()?;
-    // What the verifier has to walk depends on it; tests say which it was.
-    println!("cargo:rustc-env=BPF_CLANG={}", version(&clang).unwrap_or(0));
+    // What the verifier has to walk depends on it; the tests say which it was.
+    println!("cargo:rustc-env=ALAZ_CLANG={}", version(&clang).unwrap_or(0));
     for (source, flags, object) in objects {
         let path = out.join(object);
         let mut command = Command::new(&clang);

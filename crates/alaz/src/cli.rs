@@ -18,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "alaz",
     version,
     propagate_version = true,
+    args_conflicts_with_subcommands = true,
     after_help = "\
 First steps:
   sudo alaz              watch this machine, map on http://127.0.0.1:8014
@@ -54,7 +55,8 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     /// Print the service map once
     ///
-    /// Captures for a while, or asks a running Alaz with --server.
+    /// Asks an Alaz that is running here, or the one of --server; otherwise, or with --capture, captures
+    /// for a while.
     Map(MapArgs),
     /// Say what this machine allows, and what would not be seen and why
     ///
@@ -100,7 +102,7 @@ pub(crate) enum WatchOutput {
 /// Which exchanges to show; all that are given must hold.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct FilterArgs {
-    /// Only these protocols
+    /// Only these protocols: http, http2, grpc, postgresql, mysql, redis, amqp
     #[arg(long, value_name = "P", value_delimiter = ',', value_parser = protocol)]
     pub(crate) protocol: Vec<Protocol>,
 
@@ -112,7 +114,7 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "N")]
     pub(crate) port: Option<u16>,
 
-    /// Only failed exchanges: HTTP 5xx, no response, reset
+    /// Only what the server failed: HTTP 5xx, error replies, no response, reset
     #[arg(long)]
     pub(crate) errors: bool,
 

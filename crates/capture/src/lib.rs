@@ -1,5 +1,4 @@
-//! Where segments come from: the kernel programs of `bpf/`, a recording of what they wrote, or a
-//! capture file of packets.
+//! Where segments come from: the kernel programs of `bpf/`, or a recording of what they wrote.
 //!
 //! In: what all processes send and receive. Out: [`alaz_model::Event`]s in the order in which the
 //! kernel wrote them, and counters of what it could not write. This crate knows no protocol and no

@@ -89,6 +89,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The name of a process of this host that was gone before it could be asked.
+    pub const UNKNOWN_PROCESS: &'static str = "unknown process";
+
     /// An endpoint of which only the address is known.
     #[must_use]
     pub fn at(address: SocketAddr) -> Endpoint {
@@ -100,6 +103,7 @@ impl Endpoint {
     pub fn workload(&self) -> CompactString {
         match &self.process {
             Some(process) => process.workload.clone(),
+            None if self.pid != 0 => Endpoint::UNKNOWN_PROCESS.into(),
             None => address_name(self.address.ip()),
         }
     }
@@ -107,7 +111,11 @@ impl Endpoint {
     /// What the name stands for.
     #[must_use]
     pub fn kind(&self) -> EndpointKind {
-        self.process.as_ref().map_or(EndpointKind::Outbound, |process| process.kind)
+        match &self.process {
+            Some(process) => process.kind,
+            None if self.pid != 0 => EndpointKind::Process,
+            None => EndpointKind::Outbound,
+        }
     }
 }
 
@@ -134,5 +142,22 @@ impl Serialize for Endpoint {
         out.serialize_field("workload", &self.workload())?;
         out.serialize_field("kind", &self.kind())?;
         out.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_was_gone_is_no_outside_host() {
+        let outside = Endpoint::at("10.0.0.9:80".parse().unwrap());
+        assert_eq!(
+            (outside.workload().as_str(), outside.kind()),
+            ("10.0.0.9", EndpointKind::Outbound)
+        );
+        let gone = Endpoint { pid: 7, ..outside };
+        assert_eq!(gone.workload(), Endpoint::UNKNOWN_PROCESS);
+        assert_eq!(gone.kind(), EndpointKind::Process);
     }
 }

@@ -133,7 +133,11 @@ impl Engine {
     }
 
     fn is_excluded(&self, opened: &Opened) -> bool {
-        let same_host = opened.local.ip() == opened.remote.ip();
+        let is_loopback = match opened.remote.ip() {
+            IpAddr::V4(ip) => ip.is_loopback(),
+            IpAddr::V6(ip) => ip.is_loopback(),
+        };
+        let same_host = is_loopback || opened.local.ip() == opened.remote.ip();
         let names = |server: SocketAddr, end: SocketAddr| {
             let everywhere = match server.ip() {
                 IpAddr::V4(ip) => ip.is_unspecified(),

@@ -24,7 +24,7 @@ fn every_client_with_every_server() {
     }
     let seen = watch.finish();
     // Chunk sizes inside very large reads are not copied: those bytes are lost, the exchange is not.
-    assert_eq!(seen.ledger.total.segments.lost_total(), 0, "{:?}", seen.ledger);
+    assert!(seen.ledger.lost_reasons_are_only(&["truncated", "unreadable"]), "{:?}", seen.ledger);
 
     for (kind, server) in &servers {
         let reported = seen.at(server.address.port());

@@ -9,6 +9,10 @@ use alaz_tests::exchange::Exchange;
 use alaz_tests::nginx::{LogLine, Nginx};
 use alaz_tests::{load, program, say, turn_to_capture};
 
+/// What connections of others on this machine may lose at the same time, and these here may not: then
+/// less would be reported than was logged.
+const ELSEWHERE: [&str; 2] = ["truncated", "unreadable"];
+
 /// New processes, one request each; the rest share one process and one connection.
 const PROCESSES: u32 = 300;
 const REQUESTS: u32 = 1000;
@@ -32,7 +36,7 @@ fn a_thousand_curl_requests_are_reported_as_logged() {
 
     let seen = watch.finish();
     let log = nginx.stop();
-    assert!(seen.ledger.lost_nothing(), "{:?}", seen.ledger);
+    assert!(seen.ledger.lost_reasons_are_only(&ELSEWHERE), "{:?}", seen.ledger);
     let reported = seen.at(port);
     assert_eq!(log.len(), REQUESTS as usize);
     assert_eq!(reported.len(), log.len());
@@ -73,7 +77,7 @@ fn nothing_is_lost_at_ten_thousand_requests_a_second() {
     let seen = watch.finish();
     let log = nginx.stop();
     assert_eq!(sent.failed, 0);
-    assert!(seen.ledger.lost_nothing(), "{:?}", seen.ledger);
+    assert!(seen.ledger.lost_reasons_are_only(&ELSEWHERE), "{:?}", seen.ledger);
     assert_eq!(seen.at(port).len(), log.len());
     assert_eq!(counts(&seen, port), logged_counts(&log));
     assert_eq!(sent.answered, log.len() as u64);

@@ -10,11 +10,13 @@ use serde::Serialize;
 use crate::cli::{DoctorArgs, DoctorOutput};
 
 /// What no check can change in this version, said so that nobody has to find out.
-const LIMITS: [(&str, &str); 4] = [
+const LIMITS: [(&str, &str); 3] = [
     ("encrypted connections", "counted, their contents are not read"),
-    ("protocols", "HTTP/1.0 and HTTP/1.1; other connections are counted only"),
-    ("io_uring, splice", "bytes moved by them are not seen; exchanges they touch are not reported"),
-    ("32-bit programs", "their calls are not seen"),
+    ("other protocols", "those that docs/protocols.md does not name are counted only"),
+    (
+        "io_uring",
+        "where system calls are watched, its bytes are not seen, nor the exchanges they touch",
+    ),
 ];
 
 #[derive(Serialize)]

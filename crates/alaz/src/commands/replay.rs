@@ -8,13 +8,13 @@ use alaz_model::Ledger;
 use anyhow::Context;
 
 use crate::cli::ReplayArgs;
-use crate::output::printing::Printing;
+use crate::output::printing::{Overflow, Printing};
 use crate::source;
 
 /// To the end of the file, as fast as it reads.
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     let name = || format!("{}", args.file.display());
-    let mut printing = Printing::new(args.output, (&args.filter).into());
+    let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Wait);
     let (ledger, end) = read(args, &mut printing).with_context(name)?;
     let result = printing.finish();
     super::print_ledger(&ledger);

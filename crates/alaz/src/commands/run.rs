@@ -22,20 +22,25 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).with_context(|| {
         format!("cannot listen on {listen}; choose another address with --listen")
     })?;
-    make_data_dir(&config.data_dir.value)?;
     let stop = source::stop_signal()?;
     let live = Live::new(host_name());
     let hosts = Hosts::new(listen, &config.allowed_hosts.value);
     let address = listener.local_addr().unwrap_or(listen);
     let server = Server::start(listener, Arc::clone(&live), hosts).context("cannot serve")?;
     // The pages answer before the capture runs; they say that it does not yet.
-    let result = capture(&live, address, &stop);
+    let result = capture(&live, address, &config.data_dir.value, &stop);
     server.stop();
     result
 }
 
-fn capture(live: &Arc<Live>, address: SocketAddr, stop: &AtomicBool) -> anyhow::Result<()> {
+fn capture(
+    live: &Arc<Live>,
+    address: SocketAddr,
+    data_dir: &Path,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     let capture = super::start_capture()?;
+    make_data_dir(data_dir)?;
     live.set_ready(capture.map_bytes());
     eprintln!("alaz: watching this machine; the map is on http://{}", browsable(address));
     let mut pipeline = source::live_pipeline();
@@ -63,9 +68,11 @@ impl Consumer for Serving {
 
 /// For its owner only: what will be kept there is nobody else's business.
 fn make_data_dir(path: &Path) -> anyhow::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
-        format!("cannot make the folder {}; choose another with --data-dir", path.display())
-    })
+    let wrong =
+        || format!("cannot write to the folder {}; choose another with --data-dir", path.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(wrong)?;
+    let probe = path.join(".writable");
+    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).with_context(wrong)
 }
 
 fn host_name() -> String {

@@ -11,7 +11,7 @@ use anyhow::Context;
 use crate::cli::WatchArgs;
 use crate::commands::remote::Remote;
 use crate::config::Config;
-use crate::output::printing::Printing;
+use crate::output::printing::{Overflow, Printing};
 use crate::source;
 
 /// How long to wait for a line before looking at the clock and for signals.
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &WatchArgs, config: &Config) -> anyhow::Result<()> {
 
 fn capture(args: &WatchArgs, stop: &AtomicBool) -> anyhow::Result<()> {
     let capture = super::start_capture()?;
-    let mut printing = Printing::new(args.output, (&args.filter).into());
+    let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Drop);
     let pipeline = source::live_pipeline();
     let ledger = source::capture(capture, pipeline, stop, args.duration, &mut printing)?;
     let result = printing.finish();
@@ -47,7 +47,7 @@ fn read(args: &WatchArgs, remote: &Remote, stop: &Arc<AtomicBool>) -> anyhow::Re
         .name("alaz-read".to_owned())
         .spawn(move || send_lines(body, &sender))
         .context("cannot start a thread to read")?;
-    let mut printing = Printing::new(args.output, (&args.filter).into());
+    let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Drop);
     let mut has_ended = false;
     loop {
         match lines.recv_timeout(TICK) {

@@ -30,6 +30,11 @@ impl<W: Write> ExchangePrinter<W> {
         }
     }
 
+    /// What it writes to.
+    pub(crate) fn into_inner(self) -> W {
+        self.out
+    }
+
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }

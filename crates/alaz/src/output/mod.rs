@@ -1,5 +1,6 @@
 //! What people and machines read on the terminal.
 
+mod background;
 pub(crate) mod exchange;
 pub(crate) mod map;
 pub(crate) mod printing;

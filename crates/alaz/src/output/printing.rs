@@ -1,6 +1,6 @@
 //! Exchanges to standard output, until nobody reads it any more.
 
-use std::io::{self, BufWriter, IsTerminal, Stdout};
+use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,8 @@ use alaz_model::{Exchange, Ledger};
 use alaz_server::ExchangeFilter;
 
 use crate::cli::WatchOutput;
+use crate::output::background::Background;
+pub(crate) use crate::output::background::Overflow;
 use crate::output::exchange::ExchangePrinter;
 use crate::source::Consumer;
 
@@ -16,18 +18,18 @@ const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 /// Prints what passes the filter.
 pub(crate) struct Printing {
-    printer: ExchangePrinter<BufWriter<Stdout>>,
+    printer: ExchangePrinter<Background>,
     filter: ExchangeFilter,
     flushed: Instant,
     result: io::Result<()>,
 }
 
 impl Printing {
-    pub(crate) fn new(format: WatchOutput, filter: ExchangeFilter) -> Printing {
+    pub(crate) fn new(format: WatchOutput, filter: ExchangeFilter, overflow: Overflow) -> Printing {
         let stdout = io::stdout();
         let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Printing {
-            printer: ExchangePrinter::new(BufWriter::new(stdout), format, colour),
+            printer: ExchangePrinter::new(Background::new(stdout, overflow), format, colour),
             filter,
             flushed: Instant::now(),
             result: Ok(()),
@@ -51,10 +53,15 @@ impl Printing {
     }
 
     /// Prints what is left. A reader that went away is no error: it has seen enough.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
-        match self.result.and_then(|()| self.printer.flush()) {
+    pub(crate) fn finish(self) -> io::Result<()> {
+        match self.result.and_then(|()| self.printer.into_inner().finish()) {
+            Ok(0) => Ok(()),
+            Ok(lines) => {
+                eprintln!("alaz: {lines} lines were left out: standard output was not read");
+                Ok(())
+            }
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
+            Err(error) => Err(error),
         }
     }
 }

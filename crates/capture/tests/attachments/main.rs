@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         btf: value("--btf").map(PathBuf::from),
         alone: arguments.iter().any(|argument| argument == "--alone"),
     };
-    println!("clang {}", env!("BPF_CLANG"));
+    println!("clang {}", env!("ALAZ_CLANG"));
     let mut report = Report::default();
     if arguments.iter().any(|argument| argument == "--few-returns") {
         few_returns(&mut report);

@@ -67,6 +67,14 @@ impl Nodes {
                 }
                 None => self.find_process(process, limits),
             },
+            None if endpoint.pid != 0 => {
+                let key = NodeKey {
+                    kind: endpoint.kind(),
+                    namespace: Default::default(),
+                    name: endpoint.workload(),
+                };
+                self.intern(key, limits.nodes)
+            }
             None => match self.by_address.get(&endpoint.address.ip()) {
                 Some(node) => Some(*node),
                 None => self.find_outbound(endpoint.address.ip(), side, limits, met),

@@ -30,6 +30,7 @@ export function badge({ segments }: Ledger): { lost: boolean; text: string; titl
 export const LOSS: Record<string, string> = {
   ring_full: 'Alaz could not read as fast as the kernel wrote',
   queue_full: 'Alaz could not process as fast as it read',
+  hook_missed: 'calls of which the kernel told only one end',
   connection_table_full: 'more connections than the kernel table holds',
   unreadable: "the application's buffer could not be read",
   late: 'came after its place had been given up',
