@@ -242,10 +242,6 @@ impl Ear<'_> {
         if !input.is_fresh() || exhausted || withdrawals >= WITHDRAWALS_MAX {
             return self.pass_by(tries, withdrawals);
         }
-        if tls::is_record(input.bytes) {
-            *self.talk = Talk::Tls;
-            return Step::Ignore;
-        }
         let mut unsure = false;
         for entry in PROTOCOLS {
             match (entry.claim)(input.bytes, input.cut) {
@@ -274,7 +270,10 @@ impl Ear<'_> {
                 }
             }
         }
-        if unsure && !input.cut {
+        if tls::is_record(input.bytes) {
+            *self.talk = Talk::Tls;
+            Step::Ignore
+        } else if unsure && !input.cut {
             Step::More
         } else if self.answers_too_early(input) {
             Step::Wait

@@ -17,7 +17,7 @@ type State = foldhash::fast::RandomState;
 /// Bounds of a [`Join`].
 #[derive(Clone, Copy, Debug)]
 pub struct JoinLimits {
-    /// Views that wait for their other half; one more, and the oldest are reported alone.
+    /// Views that wait for their other half; one more is reported alone.
     pub waiting: usize,
     /// Connections whose ends are remembered, to know which exchanges have a second view.
     pub connections: usize,
@@ -126,8 +126,12 @@ impl Join {
             self.alone.remove(&place);
             return;
         }
-        if self.waiting.len() >= self.limits.waiting || !self.has_other_end(&view) {
+        if !self.has_other_end(&view) {
             out.push(alone(view, clock));
+            return;
+        }
+        if self.waiting.len() >= self.limits.waiting {
+            self.report_alone(place, view, clock, out);
             return;
         }
         self.due_ns = self.due_ns.min(view.ended_ns.saturating_add(self.limits.patience_ns));
@@ -203,6 +207,7 @@ fn join(client: View, server: &View, clock: &Clock) -> Exchange {
     // Both saw the response to its last byte, whatever only one of them could make of it.
     let is_whole = server_latency_ns.is_some()
         && client.response_position.is_some()
+        && client.response_ns.is_some_and(|first_ns| client.ended_ns >= first_ns)
         && client.message.response_bytes == server.message.response_bytes;
     let whole_ns = is_whole.then(|| client.ended_ns.saturating_sub(client.started_ns));
     let (server_address, server_pid) = (server.server, server.pid);

@@ -77,6 +77,10 @@ impl Conversation {
         let origin = input.origin(0);
         let end = input.position.plus(head.length as u64);
         let started_ns = origin.moved_ns(self.answered_to.1.started_ns);
+        // Two requests in one call: this client does not wait.
+        if !input.is_fresh() && self.pending.iter().any(Pending::waits) {
+            self.pipelines = true;
+        }
         self.reading_newest = self.admit(started_ns, context);
         if self.reading_newest {
             self.pending.push_back(Pending {

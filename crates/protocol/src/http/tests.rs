@@ -226,6 +226,19 @@ fn a_lost_head_is_never_paired_and_the_next_turn_is() {
 }
 
 #[test]
+fn a_client_that_was_seen_to_pipeline_is_not_believed_after_a_loss() {
+    for role in [Role::Client, Role::Server] {
+        let mut wire = Wire::new(role);
+        let answer = |status| format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n");
+        wire.client([get("/a"), get("/b1"), get("/b2")].concat());
+        wire.unseen(false, answer(201)).server(answer(202)).pause(100_000_000);
+        // The answer to /b2 comes after this request.
+        wire.client(get("/c")).server(answer(203)).server(answer(204)).pause(100_000_000);
+        assert!(wire.told().is_empty(), "{role:?}");
+    }
+}
+
+#[test]
 fn an_older_connection_counts_from_its_next_request() {
     for (role, known) in
         [(Role::Client, Role::Unknown), (Role::Server, Role::Unknown), (Role::Server, Role::Server)]
