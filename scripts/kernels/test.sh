@@ -113,7 +113,7 @@ measured() {
 compare_verified() {
     local clang now=$logs/verified
     clang=$(sed -n 's/^clang //p' "$logs"/*.log | head -n 1)
-    { echo "clang $clang"; measured | sort; } >"$now"
+    { echo "clang $clang"; measured | sort -u; } >"$now"
     if [ -n "${UPDATE:-}" ]; then
         cp "$now" "$baseline"
         echo "wrote $baseline"
@@ -130,6 +130,10 @@ compare_verified() {
     ' "$baseline" "$now" || failed=1
 }
 
+if [ -n "${UPDATE:-}" ] && [ $# -gt 0 ]; then
+    echo "UPDATE=1 needs all kernels: name none" >&2
+    exit 1
+fi
 scripts/kernels/install.sh
 native=''
 foreign=''

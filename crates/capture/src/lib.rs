@@ -37,7 +37,7 @@ mod return_probe;
 mod ring;
 
 pub use abi::{KernelCounters, Quantity, decode, encode};
-pub use attachment::{Attachment, Refusal};
+pub use attachment::{Attachment, Refusal, UnknownAttachment};
 pub use error::CaptureError;
 pub use kernel::{Capture, Options, ProgramReport};
 pub use pcap::{
