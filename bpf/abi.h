@@ -138,7 +138,10 @@ struct counters {
 	struct quantity ring_full;
 	/* No room in the table of connections. */
 	struct quantity table_full;
-	/* Of a call's two hooks the kernel ran only one, so that its bytes could not be told. */
+	/*
+	 * Moved, but not to be placed: of a call's two hooks the kernel ran only one, or it moved more
+	 * messages than are looked at. Bytes as far as they are known.
+	 */
 	struct quantity hook_missed;
 	/* Sent on, but the bytes could not be read: the page was not in memory. */
 	struct quantity unreadable;

@@ -43,18 +43,32 @@ static __always_inline __u64 bytes_consumed(struct tcp_sock *tcp, __u32 sequence
 	return READ(tcp, bytes_received) - (__u32)(READ(tcp, rcv_nxt) - sequence);
 }
 
-/* Where the next byte to be received lies, or the last one ended. */
-static __always_inline __u32 receive_sequence(struct sock *sk, struct tcp_sock *tcp)
+static __always_inline bool has_peer_finished(struct sock *sk)
+{
+	return READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE);
+}
+
+/* Up to where the stream has been received. The peer's FIN takes a number too, and is no byte. */
+static __always_inline __u32 received_sequence(struct sock *sk, struct tcp_sock *tcp)
 {
 	__u32 sequence = READ(tcp, copied_seq);
 
-	/* The end of the stream takes a number as well, passed by the call that takes the last byte. */
-	if (sequence == READ(tcp, rcv_nxt) && READ(sk, __sk_common.skc_flags) & 1UL << SOCK_DONE)
+	/* It is the last, and passed by the call that takes the last byte. */
+	if (sequence == READ(tcp, rcv_nxt) && has_peer_finished(sk))
 		sequence--;
 	return sequence;
 }
 
-/* Where both directions of a socket stand: bytes passed, and the position of the next one. */
+/* Whether bytes wait to be read; a FIN alone does not count. */
+static __always_inline bool has_unread(struct sock *sk)
+{
+	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
+	__u32 waiting = READ(tcp, rcv_nxt) - READ(tcp, copied_seq);
+
+	return waiting > (has_peer_finished(sk) ? 1 : 0);
+}
+
+/* Where both directions stand. */
 struct progress {
 	__u64 sent;
 	__u64 consumed;
@@ -66,7 +80,7 @@ static __always_inline void read_progress(struct sock *sk, struct progress *prog
 {
 	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
 	__u32 written = READ(tcp, write_seq);
-	__u32 read = receive_sequence(sk, tcp);
+	__u32 read = received_sequence(sk, tcp);
 
 	progress->sent = bytes_sent(tcp, written);
 	progress->consumed = bytes_consumed(tcp, read);
@@ -128,10 +142,8 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 	record.role = role;
 	record.mid_stream = mid_stream;
 	record.time = bpf_ktime_get_ns();
-	if (progress) {
-		record.send_position = progress->send_position;
-		record.receive_position = progress->receive_position;
-	}
+	record.send_position = progress->send_position;
+	record.receive_position = progress->receive_position;
 	record.key.socket = socket;
 	record.key.generation = record.time;
 	read_addresses(sk, &record);
@@ -163,14 +175,6 @@ static __always_inline struct connection *known(struct sock *sk)
 	return 0;
 }
 
-/* The end of the stream, not read, counts as one byte. */
-static __always_inline bool is_unread(struct sock *sk)
-{
-	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
-
-	return (__s32)(READ(tcp, rcv_nxt) - READ(tcp, copied_seq)) > 1;
-}
-
 /* The connection is over, but the application may still read what came before. */
 static __always_inline void conclude(__u32 lane, struct sock *sk, bool destroyed)
 {
@@ -181,7 +185,7 @@ static __always_inline void conclude(__u32 lane, struct sock *sk, bool destroyed
 	entry = bpf_map_lookup_elem(&connections, &socket);
 	if (!entry)
 		return;
-	if (!destroyed && is_unread(sk)) {
+	if (!destroyed && has_unread(sk)) {
 		entry->error = READ(sk, sk_err);
 		return;
 	}

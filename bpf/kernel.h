@@ -54,9 +54,6 @@ enum bpf_map_type {
 #define TCP_SYN_SENT 2
 #define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
-/* enum sock_flags, include/net/sock.h: the peer has finished. */
-#define SOCK_DONE 1
-
 /* include/net/sock.h, enum sock_flags: the peer has finished. */
 #define SOCK_DONE 1
 
@@ -214,6 +211,17 @@ struct user_msghdr {
 	__u32 padding;
 	__u64 vector;
 	__u64 vector_length;
+	__u64 control;
+	__u64 control_length;
+	__u32 flags;
+	__u32 more_padding;
+};
+
+/* Of several in one call: the message, and how many bytes it moved. */
+struct user_mmsghdr {
+	struct user_msghdr message;
+	__u32 length;
+	__u32 padding;
 };
 
 #endif

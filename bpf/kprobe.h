@@ -35,19 +35,7 @@ static __always_inline __u32 stream_sequence(struct sock *sk, struct call *call)
 {
 	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
 
-	return is_send(call) ? READ(tcp, write_seq) : receive_sequence(sk, tcp);
-}
-
-static __always_inline void count_missed(__u32 lane, __u64 bytes)
-{
-	struct counters *count = own_counters(lane);
-
-	if (!count)
-		return;
-	count->seen.segments++;
-	count->seen.bytes += bytes;
-	count->hook_missed.segments++;
-	count->hook_missed.bytes += bytes;
+	return is_send(call) ? READ(tcp, write_seq) : received_sequence(sk, tcp);
 }
 
 /*
@@ -64,7 +52,7 @@ static __always_inline void account_unended(struct call *call)
 		return;
 	moved = stream_sequence(sk, call) - call->sequence;
 	if (moved)
-		count_missed(call->lane, moved);
+		count_missed(call->lane, 1, moved);
 }
 
 static __always_inline int begin(struct call *call)
@@ -92,7 +80,7 @@ static __always_inline int end(__u32 lane, __s32 result)
 
 	if (!begun || begun->lane != lane) {
 		if (result > 0 && thread >> 32 != settings.own_pid)
-			count_missed(lane, result);
+			count_missed(lane, 1, result);
 		return 0;
 	}
 	call = *begun;

@@ -8,20 +8,6 @@
 /* Buffers of one vectored call that are looked at; bytes in later ones are only counted. */
 #define VECTOR_MAX 64
 
-struct segment_scratch {
-	struct segment_record record;
-	/* Twice the head, so that the verifier sees room for any head behind any offset. */
-	__u8 bytes[2 * HEAD_MAX];
-	/*
-	 * Where a walk over buffers stands: bytes passed, and the last buffer that had some. Kept
-	 * in memory rather than in registers: the verifier then sees every turn of the loop as the
-	 * same state and walks it once.
-	 */
-	__u64 passed;
-	__u64 last_base;
-	__u64 last_length;
-};
-
 /* How the bytes of a call lie in the application's memory. */
 enum payload_shape {
 	/* Not at all: they came from a file, or were dropped (MSG_TRUNC, tcp(7)). */
@@ -46,6 +32,39 @@ struct payload {
 	/* Bytes at the start of the first buffer of a list that are not this call's. */
 	__u64 skip;
 };
+
+/* One segment while it is put together. */
+struct segment_scratch {
+	struct segment_record record;
+	/* Twice the head, so that the verifier sees room for any head behind any offset. */
+	__u8 bytes[2 * HEAD_MAX];
+	/*
+	 * Where a walk over buffers stands: bytes passed, and the last buffer that had some. Kept
+	 * in memory rather than in registers: the verifier then sees every turn of the loop as the
+	 * same state and walks it once.
+	 */
+	__u64 passed;
+	__u64 last_base;
+	__u64 last_length;
+	struct payload payload;
+	/* The kernel's description of the call (message.h). */
+	__u64 message;
+	/* What the same call moved behind this segment. */
+	__u64 behind;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MOVING_LANES);
+	__type(key, __u32);
+	__type(value, struct segment_scratch);
+} segment_scratch SEC(".maps");
+
+static __always_inline struct segment_scratch *own_scratch(__u32 lane)
+{
+	return bpf_map_lookup_elem(&segment_scratch, &lane);
+}
+
 
 /*
  * Receiving that leaves the stream where it is: a look at it, the urgent byte beside it, and what
@@ -136,8 +155,9 @@ static __always_inline bool copy_last(struct segment_scratch *scratch)
 	return true;
 }
 
-static __always_inline bool copy_vector(struct segment_scratch *scratch, struct payload *payload)
+static __always_inline bool copy_vector(struct segment_scratch *scratch)
 {
+	struct payload *payload = &scratch->payload;
 	__u32 i;
 
 	scratch->passed = 0;
@@ -167,8 +187,9 @@ static __always_inline bool copy_vector(struct segment_scratch *scratch, struct 
 	return copy_last(scratch);
 }
 
-static __noinline bool copy_payload(struct segment_scratch *scratch, struct payload *payload)
+static __always_inline bool copy_payload(struct segment_scratch *scratch)
 {
+	struct payload *payload = &scratch->payload;
 	struct user_msghdr message;
 
 	switch (payload->shape) {
@@ -179,12 +200,13 @@ static __noinline bool copy_payload(struct segment_scratch *scratch, struct payl
 	case PAYLOAD_MESSAGE:
 		if (bpf_probe_read_user(&message, sizeof(message), (void *)payload->base))
 			return false;
+		payload->shape = PAYLOAD_VECTOR;
 		payload->base = message.vector;
 		payload->count = message.vector_length;
-		return copy_vector(scratch, payload);
+		return copy_vector(scratch);
 	case PAYLOAD_VECTOR:
 	case PAYLOAD_KERNEL_VECTOR:
-		return copy_vector(scratch, payload);
+		return copy_vector(scratch);
 	default:
 		return false;
 	}

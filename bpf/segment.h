@@ -6,13 +6,6 @@
 #include "connection.h"
 #include "payload.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MOVING_LANES);
-	__type(key, __u32);
-	__type(value, struct segment_scratch);
-} segment_scratch SEC(".maps");
-
 /*
  * The generation of the connection, which is introduced here when it was not seen to begin: it is
  * older than Alaz, or it carries data before it is established (TCP Fast Open, RFC 7413). 0 where
@@ -21,42 +14,50 @@ struct {
 static __always_inline __u64 generation_of(__u32 lane, struct sock *sk, struct progress *before)
 {
 	struct connection *entry = known(sk);
+	__u32 role = ROLE_UNKNOWN;
+	bool mid_stream = false;
 	__u8 state;
 
 	if (entry)
 		return entry->generation;
 	state = READ(sk, __sk_common.skc_state);
 	if (state == TCP_SYN_SENT)
-		return introduce(lane, sk, ROLE_CLIENT, false, before);
-	if (state == TCP_SYN_RECV)
-		return introduce(lane, sk, ROLE_SERVER, false, before);
-	/* The client's SYN counts as one byte sent. */
-	return introduce(lane, sk, ROLE_UNKNOWN, before->sent > 1 || before->consumed > 0, before);
+		role = ROLE_CLIENT;
+	else if (state == TCP_SYN_RECV)
+		role = ROLE_SERVER;
+	else
+		/* The client's SYN counts as one byte sent. */
+		mid_stream = before->sent > 1 || before->consumed > 0;
+	return introduce(lane, sk, role, mid_stream, before);
 }
 
 /*
- * `thread` is the caller's tgid and pid, 0 for none; `length` what the call moved. The socket's own
- * counters have moved already.
+ * Records `length` bytes that a call moved; the lane's scratch says on which socket, and where they
+ * lie. The socket's own counters have moved already. `thread` is the caller's tgid and pid, 0 for
+ * none.
+ *
+ * Global, so that the verifier looks at it once, whoever calls it; so its arguments are numbers.
  */
-static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 thread,
-					   __u32 direction, __u32 length, struct payload *payload)
+__noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 length)
 {
 	struct segment_scratch *scratch;
 	struct segment_record *record;
 	struct counters *count;
-	struct tcp_sock *tcp;
 	struct progress progress;
+	struct tcp_sock *tcp;
+	struct sock *sk;
 	__u32 copied;
 
 	count = own_counters(lane);
-	scratch = bpf_map_lookup_elem(&segment_scratch, &lane);
+	scratch = own_scratch(lane);
 	if (!count || !scratch)
-		return;
+		return 0;
 	count->seen.segments++;
 	count->seen.bytes += length;
 
-	tcp = KERNEL_POINTER(struct tcp_sock, sk);
 	record = &scratch->record;
+	sk = KERNEL_POINTER(struct sock, record->key.socket);
+	tcp = KERNEL_POINTER(struct tcp_sock, record->key.socket);
 	read_progress(sk, &progress);
 
 	record->kind = RECORD_SEGMENT;
@@ -67,27 +68,26 @@ static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 th
 	record->head_length = 0;
 	record->tail_length = 0;
 	record->direction = direction;
-	/* Back to before the call. */
+	/* What the call moved is behind the socket now; take it back to before. */
 	if (direction == DIRECTION_SEND) {
-		progress.sent -= length;
-		progress.send_position -= length;
+		progress.sent -= length + scratch->behind;
+		progress.send_position -= length + scratch->behind;
 		record->position = progress.send_position;
 		record->sent = READ(tcp, tcp_wstamp_ns);
 	} else {
-		progress.consumed -= length;
-		progress.receive_position -= length;
+		progress.consumed -= length + scratch->behind;
+		progress.receive_position -= length + scratch->behind;
 		record->position = progress.receive_position;
 		record->sent = 0;
 	}
-	record->key.socket = (__u64)sk;
 	record->key.generation = generation_of(lane, sk, &progress);
 	if (!record->key.generation) {
 		count->table_full.segments++;
 		count->table_full.bytes += length;
-		return;
+		return 0;
 	}
 
-	if (!copy_payload(scratch, payload)) {
+	if (!copy_payload(scratch)) {
 		count->unreadable.segments++;
 		count->unreadable.bytes += length;
 	}
@@ -95,11 +95,12 @@ static __always_inline void record_segment(__u32 lane, struct sock *sk, __u64 th
 	copied = record->head_length + record->tail_length;
 	barrier_var(copied);
 	if (copied > HEAD_MAX + TAIL_MAX)
-		return;
+		return 0;
 	if (bpf_ringbuf_output(&ring, scratch, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
 		count->ring_full.segments++;
 		count->ring_full.bytes += length;
 	}
+	return 0;
 }
 
 /*
@@ -116,10 +117,13 @@ int BPF_PROG(on_state, struct sock *raw, int before, int after)
 		return 0;
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	if (after == TCP_CLOSE)
+	if (after == TCP_CLOSE) {
 		conclude(LANE_STATE, sk, false);
-	else if (!known(sk)) {
+	} else if (!known(sk)) {
 		read_progress(sk, &progress);
+		/* Data in the SYN is behind the socket already; its call has not ended. */
+		if (before == TCP_SYN_SENT)
+			progress.send_position -= progress.sent - 1;
 		introduce(LANE_STATE, sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
 			  &progress);
 	}

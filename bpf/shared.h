@@ -77,6 +77,19 @@ static __always_inline struct counters *own_counters(__u32 lane)
 	return bpf_map_lookup_elem(&counters, &lane);
 }
 
+/* Calls that moved bytes and cannot be told more of. */
+static __always_inline void count_missed(__u32 lane, __u64 segments, __u64 bytes)
+{
+	struct counters *count = own_counters(lane);
+
+	if (!count)
+		return;
+	count->seen.segments += segments;
+	count->seen.bytes += bytes;
+	count->hook_missed.segments += segments;
+	count->hook_missed.bytes += bytes;
+}
+
 /*
  * Never wakes the reader: a wake-up would cost the application far more than the record itself.
  * The reader comes by on a timer.

@@ -41,7 +41,7 @@ static __always_inline __u64 caller(void)
 static __always_inline int record_call(struct call *call, __s32 result)
 {
 	__u32 direction = is_send(call) ? DIRECTION_SEND : DIRECTION_RECEIVE;
-	struct payload payload = {};
+	struct segment_scratch *scratch;
 	__u64 thread;
 
 	if (result <= 0 || moves_nothing(call->flags))
@@ -49,12 +49,16 @@ static __always_inline int record_call(struct call *call, __s32 result)
 	thread = caller();
 	if (thread >> 32 == settings.own_pid)
 		return 0;
+	scratch = own_scratch(call->lane);
+	if (!scratch)
+		return 0;
+	scratch->record.key.socket = (__u64)call->sk;
+	scratch->message = (__u64)call->message;
+	scratch->behind = 0;
+	scratch->payload.shape = PAYLOAD_NONE;
 	if (call->message && !(call->flags & MSG_TRUNC))
-		describe(KERNEL_POINTER(struct msghdr, call->message), call->asked, result,
-			 &payload);
-	record_segment(call->lane, KERNEL_POINTER(struct sock, call->sk), thread, direction, result,
-		       &payload);
-	return 0;
+		describe(call->lane, call->asked, result);
+	return record_segment(call->lane, thread, direction, result);
 }
 
 #ifdef FEXIT

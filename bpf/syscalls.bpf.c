@@ -55,8 +55,60 @@ static __always_inline struct sock *tcp_socket(__u32 descriptor)
 	return sk;
 }
 
+/* Messages of one call that are looked at one by one; the rest is one segment, only counted. */
+#define MESSAGES_MAX 16
+/* Of a call that moved more, none can be placed: they are missed. */
+#define MESSAGES_PLACED_MAX 256
+
+static __always_inline __u32 length_of_message(__u64 messages, __u32 index)
+{
+	struct user_mmsghdr *message = (struct user_mmsghdr *)messages + index;
+	__u32 length = 0;
+
+	bpf_probe_read_user(&length, sizeof(length), &message->length);
+	return length;
+}
+
+/*
+ * The first began as far back as all are long. What is left of that sum is kept in memory for the
+ * verifier's sake (payload.h).
+ */
+static __always_inline int record_messages(struct segment_scratch *scratch, struct call *call,
+					   __u64 thread, __u32 number)
+{
+	__u64 messages = call->payload.base;
+	__u32 i;
+
+	scratch->behind = 0;
+	if (number > MESSAGES_PLACED_MAX) {
+		count_missed(LANE_SEND, number, 0);
+		return 0;
+	}
+	for (i = 0; i < MESSAGES_PLACED_MAX && i < number; i++)
+		scratch->behind += length_of_message(messages, i);
+	for (i = 0; i < MESSAGES_MAX && i < number; i++) {
+		__u32 length = length_of_message(messages, i);
+
+		if (length == 0 || length > scratch->behind)
+			continue;
+		scratch->behind -= length;
+		scratch->payload = call->payload;
+		scratch->payload.base = messages + i * sizeof(struct user_mmsghdr);
+		record_segment(LANE_SEND, thread, call->direction, length);
+	}
+	if (scratch->behind > 0) {
+		__u32 rest = scratch->behind;
+
+		scratch->behind = 0;
+		scratch->payload.shape = PAYLOAD_NONE;
+		record_segment(LANE_SEND, thread, call->direction, rest);
+	}
+	return 0;
+}
+
 static __always_inline int record_call(struct pt_regs *regs, long result)
 {
+	struct segment_scratch *scratch;
 	struct call call;
 	struct sock *sk;
 	__u64 thread;
@@ -73,9 +125,15 @@ static __always_inline int record_call(struct pt_regs *regs, long result)
 		sk = tcp_socket(call.target);
 		call.direction = DIRECTION_SEND;
 	}
-	if (sk)
-		record_segment(LANE_SEND, sk, thread, call.direction, result, &call.payload);
-	return 0;
+	scratch = own_scratch(LANE_SEND);
+	if (!sk || !scratch)
+		return 0;
+	scratch->record.key.socket = (__u64)sk;
+	if (call.is_many)
+		return record_messages(scratch, &call, thread, result);
+	scratch->behind = 0;
+	scratch->payload = call.payload;
+	return record_segment(LANE_SEND, thread, call.direction, result);
 }
 
 TRACEPOINT("sys_exit")

@@ -10,6 +10,8 @@ struct call {
 	/* Calls from one descriptor to another: the one that is sent to, when it is a socket. */
 	__s32 target;
 	__u32 direction;
+	/* It moved several messages, and its result is their number. */
+	bool is_many;
 	struct payload payload;
 };
 
@@ -24,6 +26,10 @@ struct call {
 #define CALL_RECVFROM 45
 #define CALL_SENDMSG 46
 #define CALL_RECVMSG 47
+#define CALL_RECVMMSG 299
+#define CALL_SENDMMSG 307
+#define CALL_PREADV2 327
+#define CALL_PWRITEV2 328
 #define CALL_SPLICE 275
 #define CALL_NUMBER(regs) READ(regs, orig_ax)
 #define ARGUMENT_1(regs) READ(regs, di)
@@ -44,6 +50,10 @@ struct call {
 #define CALL_RECVFROM 207
 #define CALL_SENDMSG 211
 #define CALL_RECVMSG 212
+#define CALL_RECVMMSG 243
+#define CALL_SENDMMSG 269
+#define CALL_PREADV2 286
+#define CALL_PWRITEV2 287
 #define CALL_NUMBER(regs) READ(regs, syscallno)
 #define ARGUMENT_1(regs) READ(regs, orig_x0)
 #define ARGUMENT_2(regs) READ(regs, regs[1])
@@ -65,6 +75,7 @@ static __always_inline bool socket_call(struct pt_regs *regs, struct call *call)
 	call->payload.shape = PAYLOAD_BUFFER;
 	call->descriptor = ARGUMENT_1(regs);
 	call->target = -1;
+	call->is_many = false;
 	switch (CALL_NUMBER(regs)) {
 	case CALL_READ:
 		call->direction = DIRECTION_RECEIVE;
@@ -78,11 +89,13 @@ static __always_inline bool socket_call(struct pt_regs *regs, struct call *call)
 		flags = ARGUMENT_4(regs);
 		break;
 	case CALL_READV:
+	case CALL_PREADV2:
 		call->direction = DIRECTION_RECEIVE;
 		call->payload.shape = PAYLOAD_VECTOR;
 		call->payload.count = ARGUMENT_3(regs);
 		break;
 	case CALL_WRITEV:
+	case CALL_PWRITEV2:
 		call->direction = DIRECTION_SEND;
 		call->payload.shape = PAYLOAD_VECTOR;
 		call->payload.count = ARGUMENT_3(regs);
@@ -95,6 +108,17 @@ static __always_inline bool socket_call(struct pt_regs *regs, struct call *call)
 		call->direction = DIRECTION_RECEIVE;
 		call->payload.shape = PAYLOAD_MESSAGE;
 		flags = ARGUMENT_3(regs);
+		break;
+	case CALL_SENDMMSG:
+		call->direction = DIRECTION_SEND;
+		call->payload.shape = PAYLOAD_MESSAGE;
+		call->is_many = true;
+		break;
+	case CALL_RECVMMSG:
+		call->direction = DIRECTION_RECEIVE;
+		call->payload.shape = PAYLOAD_MESSAGE;
+		call->is_many = true;
+		flags = ARGUMENT_4(regs);
 		break;
 	case CALL_SENDFILE:
 		call->direction = DIRECTION_SEND;

@@ -46,6 +46,8 @@ mount -t tracefs none /sys/kernel/tracing
 mount -t securityfs none /sys/kernel/security
 ip link set lo up
 ulimit -l unlimited
+# Every listener takes data with the SYN (ip-sysctl, tcp_fastopen).
+echo 1543 >/proc/sys/net/ipv4/tcp_fastopen
 echo "@guest begins"
 END
     printf '%s\n' "${SETUP:-:}"

@@ -66,9 +66,14 @@ tables() {
             FNR == 1 {
                 column = FILENAME
                 sub(/\.log$/, "", column)
+                listed = 0
+            }
+            !listed && $1 ~ /^(attachment|case)$/ && $2 == way {
                 columns[++count] = column
+                listed = 1
             }
             $1 == "attachment" && $2 == way { attached[column] = $3 }
+            $1 == "attachment" && $2 == way && $3 != "attached" { count-- }
             $1 == "case" && $2 == way {
                 name = $0
                 sub(/^case [^ ]+ [^ ]+ /, "", name)
@@ -77,7 +82,7 @@ tables() {
             }
             END {
                 printf "\nattached by %s\n", way
-                for (i = 1; i <= count; i++) printf "  %d  %s: %s\n", i, columns[i], attached[columns[i]] ? attached[columns[i]] : "-"
+                for (i = 1; i <= count; i++) printf "  %d  %s: %s\n", i, columns[i], attached[columns[i]]
                 printf "  %-44s", ""
                 for (i = 1; i <= count; i++) printf " %6d", i
                 print ""
@@ -113,7 +118,7 @@ measured() {
 compare_verified() {
     local clang now=$logs/verified
     clang=$(sed -n 's/^clang //p' "$logs"/*.log | head -n 1)
-    { echo "clang $clang"; measured | sort; } >"$now"
+    { echo "clang $clang"; measured | sort -u; } >"$now"
     if [ -n "${UPDATE:-}" ]; then
         cp "$now" "$baseline"
         echo "wrote $baseline"
@@ -130,22 +135,29 @@ compare_verified() {
     ' "$baseline" "$now" || failed=1
 }
 
-scripts/kernels/install.sh
-native=''
-foreign=''
-while read -r suite architecture ways; do
-    [ -n "$suite" ] || continue
-    if [ $# -gt 0 ] && [[ " $* " != *" $suite-$architecture "* ]]; then
-        continue
+main() {
+    if [ -n "${UPDATE:-}" ] && [ $# -gt 0 ]; then
+        echo "UPDATE=1 needs all kernels: name none" >&2
+        exit 1
     fi
-    if [ "$architecture" = arm64 ]; then
-        test=${foreign:=$(scripts/kernels/cross.sh)}
-    else
-        test=${native:=$(native_test)}
-    fi
-    test_kernel "$suite" "$architecture" "$ways" "$test"
-done <<<"$kernels"
-tables
-echo
-compare_verified
-exit "$failed"
+    scripts/kernels/install.sh
+    local suite architecture ways test native='' foreign=''
+    while read -r suite architecture ways; do
+        [ -n "$suite" ] || continue
+        if [ $# -gt 0 ] && [[ " $* " != *" $suite-$architecture "* ]]; then
+            continue
+        fi
+        if [ "$architecture" = arm64 ]; then
+            test=${foreign:=$(scripts/kernels/cross.sh)}
+        else
+            test=${native:=$(native_test)}
+        fi
+        test_kernel "$suite" "$architecture" "$ways" "$test"
+    done <<<"$kernels"
+    tables
+    echo
+    compare_verified
+    exit "$failed"
+}
+
+main "$@"

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use alaz_capture::{Attachment, Options};
 use alaz_model::Protocol;
 use alaz_server::{ExchangeFilter, parse_duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -37,7 +38,29 @@ pub(crate) struct Cli {
     pub(crate) config: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(crate) capture: CaptureArgs,
+
+    #[command(flatten)]
     pub(crate) run: RunArgs,
+}
+
+/// How the commands that capture do it.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CaptureArgs {
+    /// Type information (BTF) of this kernel, where it does not bring its own: a file, or a folder
+    /// laid out as BTFHub's archive
+    #[arg(long, global = true, value_name = "PATH", env = "ALAZ_BTF")]
+    pub(crate) btf: Option<PathBuf>,
+
+    /// The only way to see traffic that is tried: fexit, kprobe or syscall
+    #[arg(long, global = true, hide = true, value_name = "WAY", env = "ALAZ_ATTACHMENT")]
+    pub(crate) attachment: Option<Attachment>,
+}
+
+impl CaptureArgs {
+    pub(crate) fn options(&self) -> Options {
+        Options { btf: self.btf.clone(), attachment: self.attachment, ..Options::default() }
+    }
 }
 
 #[derive(Debug, Subcommand)]

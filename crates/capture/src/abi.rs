@@ -139,8 +139,8 @@ pub struct KernelCounters {
     pub ring_full: Quantity,
     /// Lost: no room in the table of connections.
     pub table_full: Quantity,
-    /// Lost: the kernel did not run the hook, or of a call's two hooks only one. Bytes as far as they
-    /// are known.
+    /// Lost: the kernel did not run the hook, or of a call's two hooks only one; or the call moved
+    /// more messages (`sendmmsg(2)`) than are looked at. Bytes as far as they are known.
     pub hook_missed: Quantity,
     /// Delivered, but without their bytes: the application's page was not in memory.
     pub unreadable: Quantity,

@@ -58,6 +58,19 @@ impl std::fmt::Display for Attachment {
     }
 }
 
+/// There is no way to attach of that name.
+#[derive(Debug, thiserror::Error)]
+#[error("is none of fexit, kprobe and syscall")]
+pub struct UnknownAttachment;
+
+impl std::str::FromStr for Attachment {
+    type Err = UnknownAttachment;
+
+    fn from_str(name: &str) -> Result<Attachment, UnknownAttachment> {
+        Attachment::ALL.into_iter().find(|it| it.as_str() == name).ok_or(UnknownAttachment)
+    }
+}
+
 /// A way that was tried and refused.
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -298,4 +311,17 @@ pub(crate) fn find_map<'a>(
     object.maps().find(|map| map.name() == name).ok_or_else(|| {
         libbpf_rs::Error::from(std::io::Error::other(format!("the object has no map {name}")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Attachment;
+
+    #[test]
+    fn every_way_has_a_name() {
+        for attachment in Attachment::ALL {
+            assert_eq!(attachment.as_str().parse::<Attachment>().unwrap(), attachment);
+        }
+        assert!("ptrace".parse::<Attachment>().is_err());
+    }
 }

@@ -16,7 +16,7 @@ pub enum CaptureError {
     /// The kernel does not describe its own types, and no file was given that does.
     #[error(
         "this kernel has no type information ({path} is missing): use a kernel built with \
-         CONFIG_DEBUG_INFO_BTF=y, or name a file that describes it (BTFHub has one for most)"
+         CONFIG_DEBUG_INFO_BTF=y, or name a file that describes it with --btf (BTFHub has one for most)"
     )]
     NoBtf {
         /// Where it was looked for.

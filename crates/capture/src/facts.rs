@@ -75,7 +75,7 @@ mod tests {
         std::fs::write(file.path(), &crate::objects::SYSCALLS.0).unwrap();
         let btf = Btf::from_path(file.path()).unwrap();
         assert_eq!(parameters(&btf, "introduce"), Some(5));
-        assert_eq!(parameters(&btf, "copy_payload"), Some(2));
+        assert_eq!(parameters(&btf, "record_segment"), Some(4));
         assert_eq!(parameters(&btf, "tcp_recvmsg"), None);
     }
 

@@ -1,7 +1,8 @@
 //! Where segments come from: the kernel programs of `bpf/`, or a recording of what they wrote.
 //!
-//! In: system calls of all processes. Out: [`alaz_model::Event`]s in the order in which the kernel
-//! wrote them, and counters of what it could not write. This crate knows no protocol and no name.
+//! In: what all processes send and receive. Out: [`alaz_model::Event`]s in the order in which the
+//! kernel wrote them, and counters of what it could not write. This crate knows no protocol and no
+//! name.
 //!
 //! ```no_run
 //! use alaz_capture::{Capture, Options};
@@ -36,7 +37,7 @@ mod return_probe;
 mod ring;
 
 pub use abi::{KernelCounters, Quantity, decode, encode};
-pub use attachment::{Attachment, Refusal};
+pub use attachment::{Attachment, Refusal, UnknownAttachment};
 pub use error::CaptureError;
 pub use kernel::{Capture, Options, ProgramReport};
 pub use pcap::{

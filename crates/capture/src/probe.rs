@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{Capture, Options, release};
+use crate::{Attachment, Capture, Options, ProgramReport, release};
 
 /// How one check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,12 +41,12 @@ impl Check {
     }
 }
 
-/// The facts that capturing depends on, read below `root` (`/` but in tests).
+/// The facts that capturing with these options depends on, read below `root` (`/` but in tests).
 #[must_use]
-pub fn surroundings(root: &Path) -> Vec<Check> {
+pub fn surroundings(root: &Path, options: &Options) -> Vec<Check> {
     vec![
         kernel_release(root),
-        type_information(root),
+        type_information(root, options.btf.as_deref()),
         pid_namespace(root),
         capabilities(root),
         lockdown(root),
@@ -55,24 +55,13 @@ pub fn surroundings(root: &Path) -> Vec<Check> {
 
 /// Loads and attaches every program for a moment, as capturing would, with a small ring.
 #[must_use]
-pub fn trial() -> Vec<Check> {
-    let options = Options { ring_bytes: 64 << 10, connections: 64, ..Options::default() };
+pub fn trial(options: &Options) -> Vec<Check> {
+    let options = Options { ring_bytes: 64 << 10, connections: 64, ..options.clone() };
     match Capture::start(&options) {
-        Ok(capture) => capture
-            .reports()
-            .iter()
-            .map(|report| {
-                let (verdict, found) = match &report.refused {
-                    None => (Verdict::Ok, format!("attached: {}", report.purpose)),
-                    Some(reason) => (
-                        Verdict::Degraded,
-                        format!("refused, so without {}: {reason}", report.purpose),
-                    ),
-                };
-                let name = format!("program {}", report.program);
-                Check::new(&name, verdict, found, "see the kernel's reason")
-            })
-            .collect(),
+        Ok(capture) => {
+            let programs = capture.reports().iter().map(program);
+            std::iter::once(attachment(&capture)).chain(programs).collect()
+        }
         Err(error) => vec![Check::new(
             "programs",
             Verdict::Failed,
@@ -82,6 +71,31 @@ pub fn trial() -> Vec<Check> {
     }
 }
 
+/// How traffic is seen, and why not in a better way.
+fn attachment(capture: &Capture) -> Check {
+    let mut found = format!("seen by {}", capture.attachment());
+    for refusal in capture.refusals() {
+        // The rest is the verifier's.
+        let reason = refusal.reason.lines().next().unwrap_or_default();
+        found.push_str(&format!("; not by {}: {reason}", refusal.attachment));
+    }
+    if capture.attachment() == Attachment::Syscall {
+        found.push_str("; so what io_uring moves is not seen");
+    }
+    Check::new("traffic", Verdict::Ok, found, "")
+}
+
+fn program(report: &ProgramReport) -> Check {
+    let (verdict, found) = match &report.refused {
+        None => (Verdict::Ok, format!("attached: {}", report.purpose)),
+        Some(reason) => {
+            (Verdict::Degraded, format!("refused, so without {}: {reason}", report.purpose))
+        }
+    };
+    let name = format!("program {}", report.program);
+    Check::new(&name, verdict, found, "see the kernel's reason")
+}
+
 /// The ring buffer came with 5.8; 5.10 is the oldest kernel that Alaz is made for.
 fn kernel_release(root: &Path) -> Check {
     let release = read(root, "proc/sys/kernel/osrelease");
@@ -89,18 +103,20 @@ fn kernel_release(root: &Path) -> Check {
     Check::new("kernel", verdict, release, "Alaz needs Linux 5.10 or newer")
 }
 
-fn type_information(root: &Path) -> Check {
-    let present = root.join("sys/kernel/btf/vmlinux").exists();
-    let (verdict, found) = if present {
-        (Verdict::Ok, "the kernel describes its types (BTF)")
-    } else {
-        (Verdict::Failed, "/sys/kernel/btf/vmlinux is missing")
+fn type_information(root: &Path, file: Option<&Path>) -> Check {
+    let (verdict, found) = match file {
+        Some(file) => (Verdict::Ok, format!("given by {}", file.display())),
+        None if root.join("sys/kernel/btf/vmlinux").exists() => {
+            (Verdict::Ok, "the kernel describes its types (BTF)".to_owned())
+        }
+        None => (Verdict::Failed, "/sys/kernel/btf/vmlinux is missing".to_owned()),
     };
     Check::new(
         "type information",
         verdict,
         found,
-        "use a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+        "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or name a file that describes this one: \
+         --btf FILE (BTFHub has one for most)",
     )
 }
 
@@ -182,7 +198,7 @@ mod tests {
     }
 
     fn verdicts(root: &tempfile::TempDir) -> Vec<Verdict> {
-        surroundings(root.path()).iter().map(|check| check.verdict).collect()
+        surroundings(root.path(), &Options::default()).iter().map(|check| check.verdict).collect()
     }
 
     #[test]
@@ -205,9 +221,17 @@ mod tests {
         ]);
         use Verdict::{Failed, Ok};
         assert_eq!(verdicts(&root), [Failed, Failed, Ok, Failed, Failed]);
-        let checks = surroundings(root.path());
+        let checks = surroundings(root.path(), &Options::default());
         assert!(checks[3].found.contains("CAP_BPF") && !checks[3].found.contains("SYS_PTRACE"));
         assert!(checks.iter().all(|c| c.remedy.is_empty() == (c.verdict == Ok)));
+    }
+
+    #[test]
+    fn a_file_stands_in_for_the_kernels_types() {
+        let root = machine(&[("proc/sys/kernel/osrelease", "5.10.0-46-amd64\n")]);
+        assert_eq!(type_information(root.path(), None).verdict, Verdict::Failed);
+        let check = type_information(root.path(), Some(Path::new("/x.btf")));
+        assert_eq!((check.verdict, check.found.as_str()), (Verdict::Ok, "given by /x.btf"));
     }
 
     #[test]

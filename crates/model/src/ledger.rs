@@ -16,7 +16,7 @@ pub enum LossReason {
     RingFull,
     /// The kernel's table of connections had no room.
     ConnectionTableFull,
-    /// Of a call's two hooks the kernel ran only one, so that its bytes could not be told.
+    /// The kernel did not run the hook that would have seen it.
     HookMissed,
     /// The kernel could not read the application's buffer (its page was not in memory).
     Unreadable,

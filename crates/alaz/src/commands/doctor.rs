@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use alaz_capture::Options;
 use alaz_capture::probe::{self, Check, Verdict};
 use serde::Serialize;
 
@@ -35,10 +36,10 @@ struct Limit {
 }
 
 /// Exit code 0: everything works; 1: something is missing; 2: Alaz cannot run here.
-pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCode> {
     let process = args.pid.map(super::doctor_process::explain).transpose()?;
-    let mut checks = probe::surroundings(Path::new("/"));
-    checks.extend(probe::trial());
+    let mut checks = probe::surroundings(Path::new("/"), options);
+    checks.extend(probe::trial(options));
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);
     let limits = LIMITS.iter().map(|&(what, how)| Limit { what, how }).collect();
     let report = Report { verdict, checks, process, limits };

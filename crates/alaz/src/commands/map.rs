@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use alaz_capture::Options;
 use alaz_flow::{Limits, Recorder};
 use alaz_model::{Exchange, Ledger, UnixNanos};
 use alaz_server::{Map, MapFilter, Period, Store};
@@ -16,10 +17,10 @@ use crate::output;
 use crate::source::{self, Consumer};
 
 /// Of a running Alaz, or of a capture that lasts as long as is asked for.
-pub(crate) fn run(args: &MapArgs, config: &Config) -> anyhow::Result<()> {
+pub(crate) fn run(args: &MapArgs, config: &Config, options: &Options) -> anyhow::Result<()> {
     let map = match Remote::find(&args.from, config.listen.value)? {
         Some(remote) => remote.map(args.duration)?,
-        None => capture(args.duration)?,
+        None => capture(args.duration, options)?,
     };
     let mut text = Vec::new();
     output::map::write(&mut text, &map, args.output)?;
@@ -29,9 +30,9 @@ pub(crate) fn run(args: &MapArgs, config: &Config) -> anyhow::Result<()> {
     }
 }
 
-fn capture(duration: Duration) -> anyhow::Result<Map> {
+fn capture(duration: Duration, options: &Options) -> anyhow::Result<Map> {
     let stop = source::stop_signal()?;
-    let capture = super::start_capture()?;
+    let capture = super::start_capture(options)?;
     eprintln!("alaz: watching for {} s", duration.as_secs_f64());
     let start = source::unix_now();
     let mut counting = Counting { recorder: Recorder::new(Limits::default()) };

@@ -40,12 +40,13 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         let is_root = rustix::process::geteuid().is_root();
         Config::resolve(args, file, &Surroundings { variable: &variable, is_root })
     };
+    let options = cli.capture.options();
     match cli.command.unwrap_or(Command::Run(cli.run)) {
-        Command::Run(args) => run::run(&config(&args)?)?,
-        Command::Watch(args) => watch::run(&args, &config(&RunArgs::default())?)?,
-        Command::Map(args) => map::run(&args, &config(&RunArgs::default())?)?,
-        Command::Doctor(args) => return doctor::run(&args),
-        Command::Record(args) => record::run(&args)?,
+        Command::Run(args) => run::run(&config(&args)?, &options)?,
+        Command::Watch(args) => watch::run(&args, &config(&RunArgs::default())?, &options)?,
+        Command::Map(args) => map::run(&args, &config(&RunArgs::default())?, &options)?,
+        Command::Doctor(args) => return doctor::run(&args, &options),
+        Command::Record(args) => record::run(&args, &options)?,
         Command::Replay(args) => replay::run(&args)?,
         Command::Config(args) => settings::run(&config(&args)?)?,
     }
@@ -53,9 +54,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Starts capturing, or says why not and where to look further.
-fn start_capture() -> anyhow::Result<Capture> {
-    let capture = Capture::start(&Options::default())
-        .context("cannot capture here (`alaz doctor` tells more)")?;
+fn start_capture(options: &Options) -> anyhow::Result<Capture> {
+    let capture =
+        Capture::start(options).context("cannot capture here (`alaz doctor` tells more)")?;
     for report in capture.reports() {
         if let Some(reason) = &report.refused {
             eprintln!(

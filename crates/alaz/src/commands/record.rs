@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use alaz_capture::{Capture, Header, RecordingError, RecordingWriter, decode};
+use alaz_capture::{Capture, Header, Options, RecordingError, RecordingWriter, decode};
 use alaz_identity::Processes;
 use alaz_model::Event;
 use anyhow::Context;
@@ -16,11 +16,11 @@ use crate::source::{self, PROCESS_LIMIT};
 const TICK: Duration = Duration::from_millis(5);
 
 /// Records until the duration is over or the user stops it.
-pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &RecordArgs, options: &Options) -> anyhow::Result<()> {
     let name = args.file.display();
     let stop = source::stop_signal()?;
     let header = header();
-    let mut capture = super::start_capture()?;
+    let mut capture = super::start_capture(options)?;
     let writer = RecordingWriter::create(&args.file, &header).with_context(|| format!("{name}"))?;
     eprintln!("alaz: recording to {name}: raw traffic, passwords and tokens included");
 

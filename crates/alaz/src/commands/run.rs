@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use alaz_capture::Options;
 use alaz_flow::Limits;
 use alaz_model::{Exchange, Ledger};
 use alaz_server::{Feed, Hosts, Live, Server};
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::source::{self, Consumer};
 
 /// Until the user stops it.
-pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
+pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
     let listen = config.listen.value;
     let listener = TcpListener::bind(listen).with_context(|| {
         format!("cannot listen on {listen}; choose another address with --listen")
@@ -28,7 +29,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     let address = listener.local_addr().unwrap_or(listen);
     let server = Server::start(listener, Arc::clone(&live), hosts).context("cannot serve")?;
     // The pages answer before the capture runs; they say that it does not yet.
-    let result = capture(&live, address, &config.data_dir.value, &stop);
+    let result = capture(&live, address, &config.data_dir.value, options, &stop);
     server.stop();
     result
 }
@@ -37,9 +38,10 @@ fn capture(
     live: &Arc<Live>,
     address: SocketAddr,
     data_dir: &Path,
+    options: &Options,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let capture = super::start_capture()?;
+    let capture = super::start_capture(options)?;
     make_data_dir(data_dir)?;
     live.set_ready(capture.map_bytes());
     eprintln!("alaz: watching this machine; the map is on http://{}", browsable(address));

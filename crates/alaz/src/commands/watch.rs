@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+use alaz_capture::Options;
 use anyhow::Context;
 
 use crate::cli::WatchArgs;
@@ -20,16 +21,16 @@ const TICK: Duration = Duration::from_millis(50);
 const WAITING: usize = 1024;
 
 /// Until the duration is over, the user stops it, or nobody reads any more.
-pub(crate) fn run(args: &WatchArgs, config: &Config) -> anyhow::Result<()> {
+pub(crate) fn run(args: &WatchArgs, config: &Config, options: &Options) -> anyhow::Result<()> {
     let stop = source::stop_signal()?;
     match Remote::find(&args.from, config.listen.value)? {
         Some(remote) => read(args, &remote, &stop),
-        None => capture(args, &stop),
+        None => capture(args, options, &stop),
     }
 }
 
-fn capture(args: &WatchArgs, stop: &AtomicBool) -> anyhow::Result<()> {
-    let capture = super::start_capture()?;
+fn capture(args: &WatchArgs, options: &Options, stop: &AtomicBool) -> anyhow::Result<()> {
+    let capture = super::start_capture(options)?;
     let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Drop);
     let pipeline = source::live_pipeline();
     let ledger = source::capture(capture, pipeline, stop, args.duration, &mut printing)?;

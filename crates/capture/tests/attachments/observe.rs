@@ -33,6 +33,8 @@ pub(crate) struct Observed {
     pub(crate) segments: u64,
     /// Calls that the traffic's processes say they made.
     pub(crate) told: u64,
+    /// Calls among them that the capture must count as missed.
+    pub(crate) too_many: u64,
     /// Segments that the capture has counted as missed.
     pub(crate) missed: u64,
 }

@@ -5,15 +5,17 @@ use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg, sendmsg,
+    MMsgHdr, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg, sendmmsg,
+    sendmsg,
 };
 use rustix::pipe::SpliceFlags;
 
 use super::pair::{HEAD, Pair, Side, content};
-use super::{Case, Seen, When};
+use super::recvmmsg::receive_messages;
+use super::{Call, Case, Seen, When};
 use Side::{Client, Server};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -44,7 +46,7 @@ fn before(name: &'static str, open: fn() -> Pair, run: fn(&mut Pair)) -> Case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         before("connected before the capture", mid_stream, both_ways),
         before("reading since before the capture", blocked, released_late),
         during("read and write", v4, both_ways),
@@ -54,6 +56,8 @@ pub(crate) fn cases() -> Vec<Case> {
         during("readv and writev", v4, vectors),
         during("readv and writev of many buffers", v4, many_buffers),
         during("recvmsg and sendmsg", v4, messages),
+        during("preadv2 and pwritev2", v4, vectors_with_flags),
+        during("recvmmsg and sendmmsg", v4, several_messages),
         during("sendfile", v4, send_file),
         during("splice", v4, splices),
         during("read in pieces", v4, pieces),
@@ -64,7 +68,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case { connections: 200, ..during("many readers that wait", blocked, released) },
         Case { connections: 16, at_once: true, ..during("more threads than CPUs", v4, crowded) },
         during("reading after the end", v4, half_closed),
-    ]
+    ];
+    if Pair::can_open_fast() {
+        cases.push(during("TCP Fast Open", Pair::connect_fast, both_ways));
+    }
+    cases
 }
 
 /// Each reader waits once more, since only then it shows that the end of its first call was missed.
@@ -146,7 +154,7 @@ fn released(pair: &mut Pair) {
 
 fn released_late(pair: &mut Pair) {
     pair.send(Client, 300, write);
-    pair.unblock(Server).seen = Seen::BySyscallsOnly;
+    pair.unblock(Server).seen = Seen::AtSyscallsOnly;
     both_ways(pair);
 }
 
@@ -198,16 +206,78 @@ fn vectors(pair: &mut Pair) {
     }
 }
 
+fn vectors_with_flags(pair: &mut Pair) {
+    // Offset -1 is none (preadv2(2)).
+    let (nowhere, flags) = (u64::MAX, ReadWriteFlags::empty());
+    for shape in SHAPES {
+        let length = shape.iter().sum();
+        pair.send(Client, length, |fd, bytes| {
+            rustix::io::pwritev2(fd, &cut(bytes, shape), nowhere, flags)
+        });
+        pair.of_buffers(shape);
+        pair.receive(Server, length, |fd, bytes| {
+            rustix::io::preadv2(fd, &mut cut_mut(bytes, shape), nowhere, flags)
+        });
+        pair.of_buffers(shape);
+    }
+}
+
+/// More messages, too, than are looked at where system calls are watched.
+fn several_messages(pair: &mut Pair) {
+    for number in [1, 3, LOOKED_AT, LOOKED_AT + 5, PLACED, PLACED + 1] {
+        let lengths: Vec<usize> = (0..number).map(|index| 10 + 7 * index).collect();
+        let bytes = content(pair.sent(Client), lengths.iter().sum());
+        let buffers: Vec<[IoSlice<'_>; 1]> =
+            cut(&bytes, &lengths).into_iter().map(|it| [it]).collect();
+        let mut control: Vec<_> = buffers.iter().map(|_| SendAncillaryBuffer::default()).collect();
+        let mut messages: Vec<_> = buffers
+            .iter()
+            .zip(&mut control)
+            .map(|(buffer, control)| MMsgHdr::new(buffer, control))
+            .collect();
+        let sent = sendmmsg(&pair.client, &mut messages, SendFlags::empty()).unwrap();
+        assert_eq!(sent, number);
+        for (index, message) in messages.iter().enumerate() {
+            one_of_many(pair.account(Client, true, message.bytes_sent()), index, number);
+        }
+
+        while pair.due(Server) > 0 {
+            let mut bytes = vec![0; (pair.due(Server)).next_multiple_of(100)];
+            let room = vec![100; bytes.len() / 100];
+            let received = receive_messages(pair.server.as_fd(), &mut cut_mut(&mut bytes, &room));
+            let number = received.len();
+            for (index, (part, length)) in bytes.chunks(100).zip(received).enumerate() {
+                assert_eq!(part[..length], content(pair.received(Server), length));
+                one_of_many(pair.account(Server, false, length), index, number);
+            }
+        }
+    }
+}
+
+/// Messages of one system call that are looked at, and up to how many they are placed
+/// (`bpf/syscalls.bpf.c`).
+const LOOKED_AT: usize = 16;
+const PLACED: usize = 256;
+
+fn one_of_many(call: &mut Call, index: usize, number: usize) {
+    call.beyond = index >= LOOKED_AT;
+    if number > PLACED {
+        call.seen = Seen::AtSocketsOnly;
+    }
+}
+
 /// More buffers than are looked at.
 fn many_buffers(pair: &mut Pair) {
-    for lengths in [&[10; 9][..], &[10; 1024], &[1000; 12]] {
+    for lengths in [&[10; 65][..], &[10; 1024], &[1000; 100]] {
         let length = lengths.iter().sum();
         pair.send(Client, length, |fd, bytes| rustix::io::writev(fd, &cut(bytes, lengths)));
         pair.of_buffers(lengths);
-        pair.receive(Server, length, |fd, bytes| {
-            rustix::io::readv(fd, &mut cut_mut(bytes, lengths))
-        });
-        pair.of_buffers(lengths);
+        while pair.due(Server) > 0 {
+            pair.receive(Server, length, |fd, bytes| {
+                rustix::io::readv(fd, &mut cut_mut(bytes, lengths))
+            });
+            pair.of_buffers(lengths);
+        }
     }
 }
 

@@ -5,11 +5,14 @@
 
 mod cases;
 mod pair;
+#[allow(unsafe_code, reason = "a system call that rustix does not have")]
+mod recvmmsg;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use alaz_capture::Attachment;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cases::{cases, more_readers_than_returns};
@@ -42,9 +45,11 @@ pub(crate) enum When {
 /// Which ways to attach see a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Seen {
-    ByAll,
+    Everywhere,
     /// It began before the capture did.
-    BySyscallsOnly,
+    AtSyscallsOnly,
+    /// One of too many messages in a system call: where these are watched, it is counted as missed.
+    AtSocketsOnly,
 }
 
 /// One call that moved bytes.
@@ -60,6 +65,18 @@ pub(crate) struct Call {
     pub(crate) tail: usize,
     pub(crate) tid: u32,
     pub(crate) seen: Seen,
+    /// One of so many messages in a system call that it is only counted where these are watched.
+    pub(crate) beyond: bool,
+}
+
+impl Call {
+    pub(crate) fn is_seen_by(&self, attachment: Attachment) -> bool {
+        match self.seen {
+            Seen::Everywhere => true,
+            Seen::AtSyscallsOnly => attachment == Attachment::Syscall,
+            Seen::AtSocketsOnly => attachment != Attachment::Syscall,
+        }
+    }
 }
 
 /// What was done on one connection.

@@ -1,10 +1,11 @@
 //! Both ends of one connection, and an account of each call on them.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{Receiver, channel};
 
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketType};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ use super::{Call, Connection, Seen};
 /// What capture copies of the beginning and the end of a segment (`bpf/abi.h`).
 pub(crate) const HEAD: usize = 4096;
 pub(crate) const TAIL: usize = 256;
+/// recv(2); the data goes with the SYN.
+const MSG_FASTOPEN: SendFlags = SendFlags::from_bits_retain(0x2000_0000);
 /// How many buffers of one call it looks at (`bpf/payload.h`).
 const BUFFERS: usize = 64;
 
@@ -58,6 +61,27 @@ impl Pair {
         let client = TcpStream::connect((address, port)).unwrap();
         let (server, _) = listener.accept().unwrap();
         Pair::of(client, server)
+    }
+
+    /// Whether this machine's listeners take data before a connection is established (ip-sysctl,
+    /// tcp_fastopen: client, server, no cookies, every listener).
+    pub(crate) fn can_open_fast() -> bool {
+        let bits = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_fastopen").unwrap();
+        bits.trim().parse::<u32>().is_ok_and(|bits| bits & 0x607 == 0x607)
+    }
+
+    /// Connects by sending.
+    pub(crate) fn connect_fast() -> Pair {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let client = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        let bytes = content(0, 600);
+        let address = listener.local_addr().unwrap();
+        let sent = rustix::net::sendto(&client, &bytes, MSG_FASTOPEN, &address).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let mut pair = Pair::of(client.into(), server);
+        pair.account(Side::Client, true, sent);
+        pair.receive_all(Side::Server, |fd, bytes| rustix::io::read(fd, bytes));
+        pair
     }
 
     pub(crate) fn of(client: TcpStream, server: TcpStream) -> Pair {
@@ -126,7 +150,8 @@ impl Pair {
             head,
             tail: (length - head).min(TAIL),
             tid: gettid(),
-            seen: Seen::ByAll,
+            seen: Seen::Everywhere,
+            beyond: false,
         };
         self.calls.push(call);
         self.calls.last_mut().unwrap()
@@ -138,7 +163,7 @@ impl Pair {
         (call.head, call.tail) = (0, 0);
     }
 
-    /// The last call's bytes were in buffers of these lengths, of which eight are looked at; the tail
+    /// The last call's bytes were in buffers of these lengths, of which some are looked at; the tail
     /// is of one buffer only.
     pub(crate) fn of_buffers(&mut self, lengths: &[usize]) {
         let call = self.calls.last_mut().unwrap();
@@ -164,6 +189,16 @@ impl Pair {
         while !std::fs::read_to_string("/proc/self/net/tcp").unwrap().lines().any(is_over) {
             std::thread::yield_now();
         }
+    }
+
+    /// How many bytes the side has sent.
+    pub(crate) fn sent(&self, side: Side) -> u64 {
+        self.sent[side as usize]
+    }
+
+    /// How many bytes the side has received.
+    pub(crate) fn received(&self, side: Side) -> u64 {
+        self.received[side as usize]
     }
 
     /// How many bytes the other side has sent that this one has not received.
