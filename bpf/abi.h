@@ -12,7 +12,7 @@
 #define ALAZ_ABI_H
 
 /* Raised with every change of a layout below. Recordings carry it. */
-#define ABI_VERSION 3
+#define ABI_VERSION 4
 
 /* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
 #define HEAD_MAX 4096
@@ -39,6 +39,7 @@ enum record_kind {
 	RECORD_CLOSE = 3,
 	RECORD_EXEC = 4,
 	RECORD_EXIT = 5,
+	RECORD_FORK = 6,
 };
 
 enum connection_role {
@@ -85,7 +86,10 @@ struct segment_record {
 	__u64 position;
 	/* When the call ended. */
 	__u64 time;
-	/* Sends: when the transport last put something on the wire; receives: 0. */
+	/*
+	 * Sends: when the transport last put something on the wire, if that can have been the
+	 * first byte of this call; else, and for receives, 0.
+	 */
 	__u64 sent;
 	__u32 pid;
 	__u32 tid;
@@ -102,6 +106,9 @@ struct close_record {
 	__u32 error;
 	struct connection_key key;
 	__u64 time;
+	/* Behind the last byte of each direction; what waited to be read is not counted in. */
+	__u64 send_position;
+	__u64 receive_position;
 };
 
 /* A program started in a process. */
@@ -115,6 +122,15 @@ struct exec_record {
 	__u8 comm[COMM_MAX];
 	__u8 filename[FILENAME_MAX];
 	__u8 arguments[ARGUMENTS_MAX];
+};
+
+/* A process was born of another, and runs the same program. */
+struct fork_record {
+	__u32 kind;
+	__u32 pid;
+	__u32 parent;
+	__u32 reserved;
+	__u64 time;
 };
 
 /* A process ended. */

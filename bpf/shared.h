@@ -62,6 +62,7 @@ enum lane {
 	LANE_DESTROY,
 	LANE_EXEC,
 	LANE_EXIT,
+	LANE_FORK,
 	LANES,
 };
 

@@ -9,20 +9,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use alaz_model::{
     Close, CloseReason, Connection, ConnectionKey, Direction, Event, Position, ProcessExec,
-    ProcessExit, Role, Segment, Source,
+    ProcessExit, ProcessFork, Role, Segment, Source,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use encode::encode;
 
 /// Version of the layouts; recordings carry it.
-pub(crate) const ABI_VERSION: u32 = 3;
+pub(crate) const ABI_VERSION: u32 = 4;
 
 const RECORD_OPEN: u32 = 1;
 const RECORD_SEGMENT: u32 = 2;
 const RECORD_CLOSE: u32 = 3;
 const RECORD_EXEC: u32 = 4;
 const RECORD_EXIT: u32 = 5;
+const RECORD_FORK: u32 = 6;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -84,6 +85,8 @@ pub(crate) struct CloseRecord {
     error: u32,
     key: Key,
     time: u64,
+    send_position: u64,
+    receive_position: u64,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -98,6 +101,16 @@ pub(crate) struct ExecRecord {
     comm: [u8; 16],
     filename: [u8; 128],
     arguments: [u8; 256],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct ForkRecord {
+    kind: u32,
+    pid: u32,
+    parent: u32,
+    reserved: u32,
+    time: u64,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -179,6 +192,8 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
                 key: close.key.into(),
                 time_ns: close.time,
                 reason: close_reason(close.error),
+                send: Some(Position(close.send_position)),
+                receive: Some(Position(close.receive_position)),
             }))
         }
         RECORD_EXEC => {
@@ -191,6 +206,11 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
                 filename: exec.filename.get(..usize::from(exec.filename_length))?,
                 arguments: exec.arguments.get(..usize::from(exec.arguments_length))?,
             }))
+        }
+        RECORD_FORK => {
+            let (fork, _) = ForkRecord::read_from_prefix(record).ok()?;
+            let (pid, parent) = (fork.pid, fork.parent);
+            Some(Event::Fork(ProcessFork { pid, parent, time_ns: fork.time }))
         }
         RECORD_EXIT => {
             let (exit, _) = ExitRecord::read_from_prefix(record).ok()?;
@@ -208,6 +228,7 @@ fn segment(record: &[u8]) -> Option<Event<'_>> {
         return None;
     }
     let (direction, started_ns) = match segment.direction {
+        0 if segment.sent == 0 => (Direction::Send, segment.time),
         0 => (Direction::Send, segment.sent.min(segment.time)),
         1 => (Direction::Receive, segment.time),
         _ => return None,
@@ -375,7 +396,12 @@ mod tests {
                     reserved
                 ]
             );
-            same_layout!(object, "close_record", CloseRecord, [kind, error, key, time]);
+            same_layout!(
+                object,
+                "close_record",
+                CloseRecord,
+                [kind, error, key, time, send_position, receive_position]
+            );
             same_layout!(object, "quantity", Quantity, [segments, bytes]);
             same_layout!(
                 object,
@@ -391,6 +417,7 @@ mod tests {
             ExecRecord,
             [kind, pid, parent, filename_length, arguments_length, time, comm, filename, arguments]
         );
+        same_layout!(object, "fork_record", ForkRecord, [kind, pid, parent, reserved, time]);
         same_layout!(object, "exit_record", ExitRecord, [kind, pid, time]);
     }
 
@@ -422,8 +449,11 @@ mod tests {
         assert_eq!((segment.head, segment.tail), (&b"abc"[..], &b"yz"[..]));
         assert_eq!((segment.started_ns, segment.ended_ns), (40, 50));
         assert_eq!(segment.end(), Position(110));
-        // A stamp of a later packet than this call's cannot be when this one began.
+        // The stamp may be of a later packet than this call's.
         let bytes = segment_bytes(|record| record.sent = 60);
+        let Some(Event::Segment(segment)) = decode(&bytes) else { panic!("not a segment") };
+        assert_eq!(segment.started_ns, 50);
+        let bytes = segment_bytes(|record| record.sent = 0);
         let Some(Event::Segment(segment)) = decode(&bytes) else { panic!("not a segment") };
         assert_eq!(segment.started_ns, 50);
     }

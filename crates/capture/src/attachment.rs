@@ -282,7 +282,7 @@ pub(crate) const NAMES_PURPOSE: &str = "names of processes that live only for mo
 /// What would be missing without it, and whether capturing makes no sense without it.
 fn purpose(program: &str) -> (&'static str, bool) {
     match program {
-        "on_exec" | "on_exit" => (NAMES_PURPOSE, false),
+        "on_fork" | "on_exec" | "on_exit" => (NAMES_PURPOSE, false),
         "on_send_page" | "on_send_page_begin" | "on_send_page_end" => {
             ("bytes that sendfile(2) and splice(2) send", false)
         }

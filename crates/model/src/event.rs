@@ -19,6 +19,17 @@ pub struct ProcessExec<'a> {
     pub arguments: &'a [u8],
 }
 
+/// A process was born of another, whose program it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessFork {
+    /// The process, in the initial pid namespace.
+    pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
+    /// When, ns on the monotonic clock.
+    pub time_ns: u64,
+}
+
 /// A process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessExit {
@@ -37,6 +48,8 @@ pub enum Event<'a> {
     Segment(Segment<'a>),
     /// A connection ended.
     Close(Close),
+    /// A process was born.
+    Fork(ProcessFork),
     /// A program started.
     Exec(ProcessExec<'a>),
     /// A process ended.
@@ -51,6 +64,7 @@ impl Event<'_> {
             Event::Open(connection) => connection.time_ns,
             Event::Segment(segment) => segment.ended_ns,
             Event::Close(close) => close.time_ns,
+            Event::Fork(fork) => fork.time_ns,
             Event::Exec(exec) => exec.time_ns,
             Event::Exit(exit) => exit.time_ns,
         }

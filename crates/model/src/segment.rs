@@ -88,8 +88,9 @@ pub struct Segment<'a> {
     pub head: &'a [u8],
     /// The last bytes, when `head` does not reach the end; what lies between was only counted.
     pub tail: &'a [u8],
-    /// Sends: when the bytes left, as far as the kernel tells (the transport's own stamp of its
-    /// last transmission); receives: when the call ended. Ns on the monotonic clock.
+    /// Sends: when the bytes left, as far as the kernel tells: the transport's own stamp of its last
+    /// transmission, if it had begun to transmit these bytes when the call ended. Receives, and else:
+    /// when the call ended. Ns on the monotonic clock.
     pub started_ns: u64,
     /// When the call ended, ns on the monotonic clock. Never before `started_ns`.
     pub ended_ns: u64,

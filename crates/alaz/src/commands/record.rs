@@ -72,6 +72,10 @@ impl<W: std::io::Write> Recorder<W> {
     /// Facts of a process go before the first segment that names it: replays have no `/proc`.
     fn record(&mut self, record: &[u8]) -> Result<(), RecordingError> {
         match decode(record) {
+            Some(Event::Fork(fork)) => {
+                self.processes.fork(&fork);
+                self.written.remove(&fork.pid);
+            }
             Some(Event::Exec(exec)) => {
                 self.processes.exec(&exec);
                 self.written.remove(&exec.pid);

@@ -4,13 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use alaz_model::{
     Close, CloseReason, Connection, ConnectionKey, Direction, Event, ProcessExec, ProcessExit,
-    Role, Segment,
+    ProcessFork, Role, Segment,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{
-    AF_INET, AF_INET6, CloseRecord, ExecRecord, ExitRecord, Key, OpenRecord, RECORD_CLOSE,
-    RECORD_EXEC, RECORD_EXIT, RECORD_OPEN, RECORD_SEGMENT, SegmentRecord,
+    AF_INET, AF_INET6, CloseRecord, ExecRecord, ExitRecord, ForkRecord, Key, OpenRecord,
+    RECORD_CLOSE, RECORD_EXEC, RECORD_EXIT, RECORD_FORK, RECORD_OPEN, RECORD_SEGMENT,
+    SegmentRecord,
 };
 
 /// As much as the kernel side copies of one segment.
@@ -26,6 +27,7 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
         Event::Segment(segment) => encode_segment(segment),
         Event::Open(connection) => encode_open(connection),
         Event::Close(close) => encode_close(close),
+        Event::Fork(fork) => encode_fork(fork),
         Event::Exec(exec) => encode_exec(exec),
         Event::Exit(exit) => encode_exit(exit),
     }
@@ -103,8 +105,20 @@ fn encode_close(close: &Close) -> Vec<u8> {
         CloseReason::Refused => 111,
         CloseReason::Failed(error) => error as u32,
     };
-    let key = close.key.into();
-    CloseRecord { kind: RECORD_CLOSE, error, key, time: close.time_ns }.as_bytes().to_vec()
+    let record = CloseRecord {
+        kind: RECORD_CLOSE,
+        error,
+        key: close.key.into(),
+        time: close.time_ns,
+        send_position: close.send.unwrap_or_default().0,
+        receive_position: close.receive.unwrap_or_default().0,
+    };
+    record.as_bytes().to_vec()
+}
+
+fn encode_fork(fork: &ProcessFork) -> Vec<u8> {
+    let (pid, parent, time) = (fork.pid, fork.parent, fork.time_ns);
+    ForkRecord { kind: RECORD_FORK, pid, parent, reserved: 0, time }.as_bytes().to_vec()
 }
 
 fn encode_exec(exec: &ProcessExec<'_>) -> Vec<u8> {
@@ -205,7 +219,13 @@ mod tests {
             CloseReason::Refused,
             CloseReason::Failed(5),
         ] {
-            there_and_back(Event::Close(Close { key: KEY, time_ns: 99, reason }));
+            there_and_back(Event::Close(Close {
+                key: KEY,
+                time_ns: 99,
+                reason,
+                send: Some(Position(7)),
+                receive: Some(Position(1 << 33)),
+            }));
         }
         there_and_back(Event::Exec(ProcessExec {
             pid: 5,

@@ -64,7 +64,7 @@ impl Observed {
                     end.close = Some(close);
                 }
             }
-            Event::Exec(_) | Event::Exit(_) => {}
+            Event::Fork(_) | Event::Exec(_) | Event::Exit(_) => {}
         });
     }
 

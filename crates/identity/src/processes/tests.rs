@@ -358,3 +358,46 @@ fn a_recording_brings_its_own_facts() {
     assert_eq!(name_of(&mut processes, 7).as_deref(), Some("redis"));
     assert_eq!(identified(&mut processes, 7, 10 * SECOND).as_deref(), Some("nginx"));
 }
+
+#[test]
+fn a_child_that_started_no_program_is_its_parents_once_it_is_gone() {
+    let host = Host::new();
+    host.start(7, 1, "/usr/lib/postgresql/15/bin/postgres", "postgres\0-D\0/data\0", "0::/db\n");
+    let mut processes = host.processes(8);
+    fork(&mut processes, 8, 7, 2 * SECOND);
+    fork(&mut processes, 9, 8, 3 * SECOND);
+    let child = processes.resolve(8).unwrap();
+    assert_eq!((child.pid, child.parent, &*child.name, &*child.cgroup), (8, 7, "postgres", "/db"));
+    // Its child, too, though nothing was ever asked of the one between.
+    let grandchild = processes.resolve(9).unwrap();
+    assert_eq!((grandchild.pid, grandchild.parent, &*grandchild.name), (9, 8, "postgres"));
+    // While it is there, it speaks for itself.
+    host.start(10, 400, "/usr/bin/worker", "worker\0", "0::/jobs\n");
+    fork(&mut processes, 10, 7, 4 * SECOND);
+    assert_eq!(&*processes.resolve(10).unwrap().name, "worker");
+    // And waiting to be reaped, it cannot.
+    host.start(11, 400, "/usr/bin/postgres", "", "0::/\n");
+    host.zombie(11);
+    fork(&mut processes, 11, 7, 4 * SECOND);
+    assert_eq!(&*processes.resolve(11).unwrap().cgroup, "/db");
+    exec(8, 7, 5 * SECOND, "/usr/bin/curl", "curl\0").tell(&mut processes);
+    assert_eq!(&*processes.resolve(8).unwrap().name, "curl");
+}
+
+#[test]
+fn a_child_inherits_from_none_but_its_own_parent() {
+    let host = Host::new();
+    // What moves its children elsewhere; and a pid that had another process at that time.
+    host.start(7, 1, "/usr/bin/containerd-shim", "", "0::/shim\n");
+    host.start(8, 900, "/usr/bin/nginx", "nginx\0", "0::/web\n");
+    let mut processes = host.processes(8);
+    for parent in [7, 8, 99] {
+        fork(&mut processes, 20 + parent, parent, 2 * SECOND);
+        assert_eq!(processes.resolve(20 + parent), None, "of {parent}");
+    }
+    assert_eq!(processes.counters().unresolved, 4, "three children and one parent");
+}
+
+fn fork(processes: &mut Processes, pid: u32, parent: u32, time_ns: u64) {
+    processes.fork(&ProcessFork { pid, parent, time_ns });
+}
