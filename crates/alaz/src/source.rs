@@ -68,8 +68,7 @@ pub(crate) fn capture(
             std::thread::sleep(tick.min(left));
         }
     }
-    // Detached first, so that what was seen is final before it is balanced.
-    capture.detach();
+    detach(&mut capture);
     pass(&mut capture, &mut pipeline, consumer);
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
     let counters = capture.counters()?;
@@ -81,9 +80,18 @@ pub(crate) fn capture(
 fn pass(capture: &mut Capture, pipeline: &mut Pipeline, consumer: &mut impl Consumer) -> u64 {
     let before = monotonic_ns();
     let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
-    let records = capture.drain(|event| pipeline.event(&event, &mut sink));
-    pipeline.advance(before.saturating_sub(IN_FLIGHT_NS), &mut sink);
-    records
+    let drained = capture.drain(|event| pipeline.event(&event, &mut sink));
+    if drained.complete {
+        pipeline.advance(before.saturating_sub(IN_FLIGHT_NS), &mut sink);
+    }
+    drained.records
+}
+
+/// Takes the programs off, and lets those end that are running on other CPUs, so that what was seen is
+/// final before it is balanced.
+pub(crate) fn detach(capture: &mut Capture) {
+    capture.detach();
+    std::thread::sleep(BUSY_TICK);
 }
 
 /// Runs a whole recording through the pipeline; returns the final ledger.

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &RecordArgs, options: &Options) -> anyhow::Result<()> {
         }
         std::thread::sleep(TICK);
     }
-    capture.detach();
+    source::detach(&mut capture);
     records += recorder.pass(&mut capture)?;
     let counters = capture.counters()?;
     let bytes = recorder.writer.end(&counters).with_context(|| format!("{name}"))?;
@@ -59,14 +59,16 @@ impl<W: std::io::Write> Recorder<W> {
     fn pass(&mut self, capture: &mut Capture) -> Result<u64, RecordingError> {
         let before = source::monotonic_ns();
         let mut result = Ok(());
-        let records = capture.drain_records(|record| {
+        let drained = capture.drain_records(|record| {
             if result.is_ok() {
                 result = self.record(record);
             }
         });
         result?;
-        self.writer.drained(before)?;
-        Ok(records)
+        if drained.complete {
+            self.writer.drained(before)?;
+        }
+        Ok(drained.records)
     }
 
     /// Facts of a process go before the first segment that names it: replays have no `/proc`.
