@@ -29,6 +29,9 @@ pub(crate) struct Target {
 impl Target {
     /// Takes a target apart. `CONNECT` has an authority instead of a path.
     pub(crate) fn new(method: &[u8], bytes: &[u8]) -> Target {
+        if let Some(path) = plain_path(bytes) {
+            return Target { shown: path.into(), path: path.into(), route: route(path) };
+        }
         let text = String::from_utf8_lossy(bytes);
         let text = text.split('#').next().unwrap_or_default();
         if method == b"CONNECT" {
@@ -65,6 +68,14 @@ impl Target {
         }
         Target { shown: cut(&shown, TARGET_MAX), route: route(&path), path: cut(&path, TARGET_MAX) }
     }
+}
+
+/// The target, if it is a path of the simplest kind, as most are: nothing in it has a meaning of its
+/// own, and nothing is to be cut.
+fn plain_path(bytes: &[u8]) -> Option<&str> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(byte);
+    let is_plain = bytes.len() <= ROUTE_MAX && bytes.first() == Some(&b'/');
+    if is_plain && bytes.iter().all(plain) { std::str::from_utf8(bytes).ok() } else { None }
 }
 
 /// The host of a `Host` or `:authority` field, without its port and credentials.
@@ -132,6 +143,9 @@ fn is_name(text: &str) -> bool {
 
 /// The path with every part that looks like an identifier replaced.
 fn route(path: &str) -> CompactString {
+    if path.len() <= ROUTE_MAX && !path.bytes().any(may_vary) {
+        return path.into();
+    }
     let mut out = CompactString::default();
     for (index, part) in path.split('/').enumerate() {
         if index > 0 {
@@ -143,6 +157,11 @@ fn route(path: &str) -> CompactString {
         }
     }
     out
+}
+
+/// Every part that looks like an identifier has one of these.
+fn may_vary(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'@' || byte == b'%'
 }
 
 /// Numbers, UUIDs, hashes, long mixtures of letters and digits, addresses.
