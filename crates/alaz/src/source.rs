@@ -1,5 +1,6 @@
 //! Driving the pipeline: from the kernel as it happens, or from a recording as fast as it reads.
 
+use std::cell::Cell;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -48,11 +49,15 @@ pub(crate) fn capture(
 ) -> anyhow::Result<Ledger> {
     let started = Instant::now();
     let mut clock_at = started;
-    let mut counters = capture.counters()?;
+    let latest = Cell::new(capture.counters()?);
     loop {
         let records = pass(&mut capture, &mut pipeline, consumer);
-        counters = capture.counters().unwrap_or(counters);
-        if consumer.pass(&|| pipeline.ledger(&counters)).is_break()
+        // Asking the kernel takes longer than a short pass: only when somebody wants to know.
+        let counters = || {
+            latest.set(capture.counters().unwrap_or(latest.get()));
+            latest.get()
+        };
+        if consumer.pass(&|| pipeline.ledger(&counters())).is_break()
             || stop.load(Ordering::Relaxed)
             || duration.is_some_and(|limit| started.elapsed() >= limit)
         {

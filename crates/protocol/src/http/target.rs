@@ -80,7 +80,17 @@ fn plain_path(bytes: &[u8]) -> Option<&str> {
 
 /// The host of a `Host` or `:authority` field, without its port and credentials.
 pub(crate) fn host(field: Option<&[u8]>) -> CompactString {
-    let text = String::from_utf8_lossy(field.unwrap_or_default());
+    let field = field.unwrap_or_default();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.".contains(byte);
+    let length = field.iter().take_while(|byte| plain(byte)).count();
+    if length <= HOST_MAX
+        && let Some((name, b"" | [b':', b'0'..=b'9', ..])) = field.split_at_checked(length)
+        && !field.contains(&b'@')
+        && let Ok(name) = std::str::from_utf8(name)
+    {
+        return name.into();
+    }
+    let text = String::from_utf8_lossy(field);
     let text = text.rsplit('@').next().unwrap_or_default();
     let name = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
@@ -218,6 +228,23 @@ mod tests {
             assert_eq!(shown(target), expected, "{target}");
         }
         assert_eq!(Target::new(b"CONNECT", b"u:p@h:443").shown, "h:443");
+    }
+
+    #[test]
+    fn hosts_have_neither_port_nor_credentials() {
+        for (field, expected) in [
+            ("example", "example"),
+            ("a-b.example:8080", "a-b.example"),
+            ("", ""),
+            ("[::1]:80", "::1"),
+            ("u:p@h:1", "h"),
+            ("h:1@x", "x"),
+            ("m\u{fc}ller:80", "m\u{fc}ller"),
+        ] {
+            assert_eq!(host(Some(field.as_bytes())), expected, "{field}");
+        }
+        assert!(host(Some(&[b'a'; 999])).len() <= HOST_MAX);
+        assert_eq!(host(None), "");
     }
 
     #[test]
