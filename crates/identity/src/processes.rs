@@ -371,15 +371,20 @@ impl Processes {
     /// The facts of a process that started no program: its own while it is there, else those of the
     /// program that it ran on, unless it may have been moved away from that one's control group.
     fn read_born(&mut self, pid: u32, stat: Option<Stat>, fork: Fork) -> Option<Arc<Process>> {
+        let started_ns = stat.as_ref().map_or(0, |stat| stat.started_ns);
         if let Some(stat) = stat.filter(|stat| !stat.zombie) {
-            return self.read(pid, Some(stat), None);
+            let own = self.read(pid, Some(stat), None);
+            // What is read while a process ends is read in part; this goes before it is a zombie.
+            if self.reader.as_mut().is_some_and(|reader| !reader.executable(pid).is_empty()) {
+                return own;
+            }
         }
         let program = self.resolve_at(fork.program, fork.program_ns)?;
         // One that started later has only its pid.
         if program.started_ns > fork.program_ns || moves_children(program.name.as_bytes()) {
             return None;
         }
-        Some(Arc::new(Process { pid, parent: fork.parent, started_ns: 0, ..(*program).clone() }))
+        Some(Arc::new(Process { pid, parent: fork.parent, started_ns, ..(*program).clone() }))
     }
 
     /// The facts of a process: from `/proc` where it is there, completed by what its start told.

@@ -14,6 +14,7 @@ mod mariadb;
 mod nginx;
 mod opaque;
 mod postgresql;
+mod processes;
 mod recording;
 mod redaction;
 mod redis;

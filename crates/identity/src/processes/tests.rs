@@ -380,6 +380,9 @@ fn a_child_that_started_no_program_is_its_parents_once_it_is_gone() {
     host.zombie(11);
     fork(&mut processes, 11, 7, 4 * SECOND);
     assert_eq!(&*processes.resolve(11).unwrap().cgroup, "/db");
+    processes.exit(&ProcessExit { pid: 11, time_ns: 5 * SECOND });
+    let after = identified(&mut processes, 11, 6 * SECOND);
+    assert_eq!(after.as_deref(), Some("postgres"), "it is still the same");
     exec(8, 7, 5 * SECOND, "/usr/bin/curl", "curl\0").tell(&mut processes);
     assert_eq!(&*processes.resolve(8).unwrap().name, "curl");
 }
