@@ -18,6 +18,10 @@
 #define HEAD_MAX 4096
 #define TAIL_MAX 256
 
+/* Datagrams from or to these ports are told of; others are only counted. RFC 1035, RFC 6762. */
+#define PORT_DNS 53
+#define PORT_MDNS 5353
+
 #define COMM_MAX 16
 #define FILENAME_MAX 128
 #define ARGUMENTS_MAX 256
@@ -40,6 +44,7 @@ enum record_kind {
 	RECORD_EXEC = 4,
 	RECORD_EXIT = 5,
 	RECORD_FORK = 6,
+	RECORD_DATAGRAM = 7,
 };
 
 enum connection_role {
@@ -97,6 +102,23 @@ struct segment_record {
 	__u16 tail_length;
 	__u8 direction;
 	__u8 reserved[3];
+};
+
+/*
+ * A UDP datagram that may be of a protocol that is read, told by its ports. Unlike a connection's
+ * bytes it brings its addresses itself; the remote one is 0 where nobody named it. Of `call` neither
+ * the position nor the generation mean anything.
+ */
+struct datagram_record {
+	__u32 kind;
+	__u16 family;
+	__u16 reserved;
+	__u8 local_address[16];
+	__u8 remote_address[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 network_namespace;
+	struct segment_record call;
 };
 
 /* A connection ended. */
@@ -163,6 +185,12 @@ struct counters {
 	struct quantity unreadable;
 	/* Records other than segments that found no room in the ring. */
 	__u64 events_lost;
+	/* The same of UDP: all datagrams; those that nobody reads; no room; sent on without bytes. */
+	struct quantity datagrams_seen;
+	struct quantity datagrams_passed;
+	struct quantity datagrams_ring_full;
+	struct quantity datagrams_missed;
+	struct quantity datagrams_unreadable;
 };
 
 #endif

@@ -108,19 +108,14 @@ static __always_inline __u32 ports_of(struct sock *sk)
 	return (__u32)READ(inet, inet_sport) << 16 | READ(sk, __sk_common.skc_dport);
 }
 
-static __always_inline void read_addresses(struct sock *sk, struct open_record *record)
+static __always_inline void read_addresses(struct sock *sk, __u8 *local, __u8 *remote)
 {
-	record->family = READ(sk, __sk_common.skc_family);
-	record->local_port = ports_of(sk) >> 16;
-	record->remote_port = ports_of(sk);
-	if (record->family == AF_INET) {
-		*(__u32 *)record->local_address = READ(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)record->remote_address = READ(sk, __sk_common.skc_daddr);
+	if (READ(sk, __sk_common.skc_family) == AF_INET) {
+		*(__u32 *)local = READ(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)remote = READ(sk, __sk_common.skc_daddr);
 	} else {
-		bpf_core_read(record->local_address, sizeof(record->local_address),
-			      &sk->__sk_common.skc_v6_rcv_saddr);
-		bpf_core_read(record->remote_address, sizeof(record->remote_address),
-			      &sk->__sk_common.skc_v6_daddr);
+		bpf_core_read(local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(remote, 16, &sk->__sk_common.skc_v6_daddr);
 	}
 }
 
@@ -220,7 +215,10 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 	record.receive_position = progress->receive_position;
 	record.key.socket = socket;
 	record.key.generation = record.time;
-	read_addresses(sk, &record);
+	record.family = READ(sk, __sk_common.skc_family);
+	record.local_port = ports_of(sk) >> 16;
+	record.remote_port = ports_of(sk);
+	read_addresses(sk, record.local_address, record.remote_address);
 	record.network_namespace = namespace_of(sk);
 
 	entry.generation = record.time;

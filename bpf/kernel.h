@@ -38,6 +38,7 @@ enum bpf_map_type {
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
 #define MSG_OOB 1
@@ -169,6 +170,7 @@ struct iov_iter___before_5_14 {
 };
 
 struct msghdr {
+	void *msg_name;
 	struct iov_iter msg_iter;
 };
 
@@ -219,6 +221,15 @@ struct linux_binprm {
 struct user_iovec {
 	__u64 base;
 	__u64 length;
+};
+
+/* sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)). */
+struct user_address {
+	__u16 family;
+	__be16 port;
+	/* IPv4: the address; IPv6: flow information. */
+	__u32 first;
+	__u8 address[16];
 };
 
 struct user_msghdr {

@@ -52,7 +52,7 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	count->seen.segments++;
 	count->seen.bytes += length;
 
-	record = &scratch->record;
+	record = &scratch->datagram.call;
 	sk = KERNEL_POINTER(struct sock, record->key.socket);
 	tcp = KERNEL_POINTER(struct tcp_sock, record->key.socket);
 	read_progress(sk, &progress);
@@ -102,7 +102,7 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	barrier_var(copied);
 	if (copied > HEAD_MAX + TAIL_MAX)
 		return 0;
-	if (bpf_ringbuf_output(&ring, scratch, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
+	if (bpf_ringbuf_output(&ring, record, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
 		count->ring_full.segments++;
 		count->ring_full.bytes += length;
 	}

@@ -8,8 +8,8 @@ mod encode;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Direction, Event, Position, ProcessExec,
-    ProcessExit, ProcessFork, Role, Segment, Source,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Position,
+    ProcessExec, ProcessExit, ProcessFork, Role, Segment, Source,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -24,6 +24,7 @@ const RECORD_CLOSE: u32 = 3;
 const RECORD_EXEC: u32 = 4;
 const RECORD_EXIT: u32 = 5;
 const RECORD_FORK: u32 = 6;
+const RECORD_DATAGRAM: u32 = 7;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -61,7 +62,7 @@ pub(crate) struct OpenRecord {
     network_namespace: u32,
 }
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct SegmentRecord {
     kind: u32,
@@ -76,6 +77,20 @@ pub(crate) struct SegmentRecord {
     tail_length: u16,
     direction: u8,
     reserved: [u8; 3],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct DatagramRecord {
+    kind: u32,
+    family: u16,
+    reserved: u16,
+    local_address: [u8; 16],
+    remote_address: [u8; 16],
+    local_port: [u8; 2],
+    remote_port: [u8; 2],
+    network_namespace: u32,
+    call: SegmentRecord,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -159,6 +174,16 @@ pub struct KernelCounters {
     pub unreadable: Quantity,
     /// Records of connections and processes that found no room in the ring.
     pub events_lost: u64,
+    /// Every UDP datagram that was sent or received.
+    pub datagrams_seen: Quantity,
+    /// Of no protocol that is read, by their ports: only counted.
+    pub datagrams_passed: Quantity,
+    /// Lost: no room in the ring.
+    pub datagrams_ring_full: Quantity,
+    /// Lost: as `hook_missed`.
+    pub datagrams_missed: Quantity,
+    /// Delivered, but without their bytes.
+    pub datagrams_unreadable: Quantity,
 }
 
 impl KernelCounters {
@@ -170,6 +195,11 @@ impl KernelCounters {
         self.hook_missed.add(other.hook_missed);
         self.unreadable.add(other.unreadable);
         self.events_lost += other.events_lost;
+        self.datagrams_seen.add(other.datagrams_seen);
+        self.datagrams_passed.add(other.datagrams_passed);
+        self.datagrams_ring_full.add(other.datagrams_ring_full);
+        self.datagrams_missed.add(other.datagrams_missed);
+        self.datagrams_unreadable.add(other.datagrams_unreadable);
     }
 
     /// Adds calls of which nothing is known but that they were not seen.
@@ -186,6 +216,7 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
     match u32::from_ne_bytes(*record.first_chunk()?) {
         RECORD_SEGMENT => segment(record),
         RECORD_OPEN => open(record),
+        RECORD_DATAGRAM => datagram(record),
         RECORD_CLOSE => {
             let (close, _) = CloseRecord::read_from_prefix(record).ok()?;
             Some(Event::Close(Close {
@@ -245,6 +276,29 @@ fn segment(record: &[u8]) -> Option<Event<'_>> {
         pid: segment.pid,
         tid: segment.tid,
         source: Source::Socket,
+    }))
+}
+
+fn datagram(record: &[u8]) -> Option<Event<'_>> {
+    let (datagram, bytes) = DatagramRecord::read_from_prefix(record).ok()?;
+    let call = datagram.call;
+    let remote = address(datagram.family, datagram.remote_address, datagram.remote_port)?;
+    Some(Event::Datagram(Datagram {
+        local: address(datagram.family, datagram.local_address, datagram.local_port)?,
+        remote: (remote.port() != 0).then_some(remote),
+        network_namespace: datagram.network_namespace,
+        direction: match call.direction {
+            0 => Direction::Send,
+            1 => Direction::Receive,
+            _ => return None,
+        },
+        length: call.length,
+        head: bytes
+            .get(..usize::from(call.head_length))
+            .filter(|it| it.len() <= call.length as usize)?,
+        time_ns: call.time,
+        pid: call.pid,
+        tid: call.tid,
     }))
 }
 
@@ -310,6 +364,7 @@ mod tests {
     use libbpf_rs::HasSize;
     use libbpf_rs::btf::types::Struct;
     use libbpf_rs::btf::{Btf, BtfType, TypeId};
+    use zerocopy::FromZeros;
 
     use super::*;
 
@@ -398,6 +453,22 @@ mod tests {
             );
             same_layout!(
                 object,
+                "datagram_record",
+                DatagramRecord,
+                [
+                    kind,
+                    family,
+                    reserved,
+                    local_address,
+                    remote_address,
+                    local_port,
+                    remote_port,
+                    network_namespace,
+                    call
+                ]
+            );
+            same_layout!(
+                object,
                 "close_record",
                 CloseRecord,
                 [kind, error, key, time, send_position, receive_position]
@@ -407,7 +478,19 @@ mod tests {
                 object,
                 "counters",
                 KernelCounters,
-                [seen, ring_full, table_full, hook_missed, unreadable, events_lost]
+                [
+                    seen,
+                    ring_full,
+                    table_full,
+                    hook_missed,
+                    unreadable,
+                    events_lost,
+                    datagrams_seen,
+                    datagrams_passed,
+                    datagrams_ring_full,
+                    datagrams_missed,
+                    datagrams_unreadable
+                ]
             );
         }
         let object = PROCESS;
@@ -456,6 +539,28 @@ mod tests {
         let bytes = segment_bytes(|record| record.sent = 0);
         let Some(Event::Segment(segment)) = decode(&bytes) else { panic!("not a segment") };
         assert_eq!(segment.started_ns, 50);
+    }
+
+    #[test]
+    fn a_datagram_has_its_addresses() {
+        let mut record = DatagramRecord::new_zeroed();
+        record.kind = RECORD_DATAGRAM;
+        record.family = AF_INET;
+        record.local_address[..4].copy_from_slice(&[127, 0, 0, 1]);
+        record.local_port = [0, 53];
+        record.call = SegmentRecord::read_from_bytes(&segment_bytes(|_| ())[..64]).unwrap();
+        let bytes = |record: &DatagramRecord| [record.as_bytes(), b"abcyz"].concat();
+        let whole = bytes(&record);
+        let Some(Event::Datagram(datagram)) = decode(&whole) else { panic!("not a datagram") };
+        assert_eq!(datagram.local, "127.0.0.1:53".parse().unwrap());
+        assert_eq!((datagram.remote, datagram.head, datagram.length), (None, &b"abc"[..], 10));
+        record.remote_port = [1, 0];
+        let whole = bytes(&record);
+        let Some(Event::Datagram(datagram)) = decode(&whole) else { panic!("not a datagram") };
+        assert_eq!(datagram.remote, Some("0.0.0.0:256".parse().unwrap()));
+        for length in 0..whole.len() - 2 {
+            assert!(decode(&whole[..length]).is_none(), "{length} bytes");
+        }
     }
 
     #[test]

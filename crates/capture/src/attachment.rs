@@ -205,6 +205,7 @@ fn load(
             Some(name) if name.starts_with("on_send_page") => {
                 program.set_autoload(facts.has_send_page);
             }
+            Some(name) if name.starts_with("on_udp6") => program.set_autoload(facts.has_udp6),
             _ => {}
         }
     }
@@ -289,6 +290,7 @@ fn purpose(program: &str) -> (&'static str, bool) {
         "on_splice_read" | "on_splice_read_begin" | "on_splice_read_end" => {
             ("bytes that splice(2) receives", false)
         }
+        name if name.starts_with("on_udp") => ("datagrams, and so DNS", false),
         _ => ("traffic of TCP connections", true),
     }
 }

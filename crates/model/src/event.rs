@@ -1,6 +1,6 @@
 //! What capture yields, in the order in which it happened.
 
-use crate::{Close, Connection, Segment};
+use crate::{Close, Connection, Datagram, Segment};
 
 /// A program started in a process (`execve` succeeded).
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,8 @@ pub enum Event<'a> {
     Segment(Segment<'a>),
     /// A connection ended.
     Close(Close),
+    /// A datagram was sent or received.
+    Datagram(Datagram<'a>),
     /// A process was born.
     Fork(ProcessFork),
     /// A program started.
@@ -64,6 +66,7 @@ impl Event<'_> {
             Event::Open(connection) => connection.time_ns,
             Event::Segment(segment) => segment.ended_ns,
             Event::Close(close) => close.time_ns,
+            Event::Datagram(datagram) => datagram.time_ns,
             Event::Fork(fork) => fork.time_ns,
             Event::Exec(exec) => exec.time_ns,
             Event::Exit(exit) => exit.time_ns,

@@ -31,7 +31,7 @@ pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol,
 pub use ledger::{
     Balance, ConnectionLedger, ExchangeLedger, Ledger, LossReason, Tally, UnpairedReason,
 };
-pub use segment::{Direction, Position, Segment, Source};
+pub use segment::{Datagram, Direction, Position, Segment, Source};
 pub use time::{Clock, UnixNanos};
 
 mod segment;
