@@ -4,34 +4,88 @@ use std::sync::Arc;
 
 use alaz_model::Exchange;
 
-/// Exchanges of one edge and period: errors apart, so that many good ones never hide them.
+/// Exchanges of one edge and period: errors and slow ones apart, so that many good ones never hide
+/// them.
 #[derive(Debug)]
 pub(crate) struct Samples {
     errors: EvenChoice,
+    slowest: Slowest,
     others: EvenChoice,
 }
 
 impl Samples {
-    /// Keeps at most `limit` errors and as many others.
+    /// Keeps at most `limit` errors, half as many of the slowest, and `limit` of all that are no
+    /// errors.
     pub(crate) fn new(limit: usize) -> Samples {
-        Samples { errors: EvenChoice::new(limit), others: EvenChoice::new(limit) }
+        Samples {
+            errors: EvenChoice::new(limit),
+            slowest: Slowest { kept: Vec::new(), limit: limit.div_ceil(2) },
+            others: EvenChoice::new(limit),
+        }
     }
 
     /// Takes a copy of the exchange, or passes it by.
     #[inline]
     pub(crate) fn offer(&mut self, exchange: &Exchange) -> Option<Arc<Exchange>> {
-        let choice = if exchange.message.error { &mut self.errors } else { &mut self.others };
-        choice.is_due().then(|| choice.keep(Arc::new(exchange.clone())))
+        if exchange.message.error {
+            return self.errors.is_due().then(|| self.errors.keep(Arc::new(exchange.clone())));
+        }
+        let (slow, due) = (self.slowest.place_for(exchange), self.others.is_due());
+        if slow.is_none() && !due {
+            return None;
+        }
+        let exchange = Arc::new(exchange.clone());
+        if let Some(place) = slow {
+            self.slowest.keep(place, Arc::clone(&exchange));
+        }
+        Some(if due { self.others.keep(exchange) } else { exchange })
     }
 
-    /// Errors first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Exchange>> {
-        self.errors.kept.iter().chain(&self.others.kept)
+    pub(crate) fn errors(&self) -> &[Arc<Exchange>] {
+        &self.errors.kept
+    }
+
+    pub(crate) fn slowest(&self) -> &[Arc<Exchange>] {
+        &self.slowest.kept
+    }
+
+    pub(crate) fn others(&self) -> &[Arc<Exchange>] {
+        &self.others.kept
     }
 
     pub(crate) fn clear(&mut self) {
         self.errors.clear();
+        self.slowest.kept.clear();
         self.others.clear();
+    }
+}
+
+/// The slowest so far, but for little differences: one that is hardly slower than those that are
+/// kept is passed by, so that a server which slows down does not cost a copy for each exchange.
+#[derive(Debug)]
+struct Slowest {
+    kept: Vec<Arc<Exchange>>,
+    limit: usize,
+}
+
+impl Slowest {
+    /// Where to put this one; `None`: it is not slow enough.
+    #[inline]
+    fn place_for(&self, exchange: &Exchange) -> Option<usize> {
+        let latency_ns = exchange.latency_ns?;
+        if self.kept.len() < self.limit {
+            return Some(self.kept.len());
+        }
+        let kept = self.kept.iter().map(|kept| kept.latency_ns.unwrap_or(0)).enumerate();
+        let (place, least_ns) = kept.min_by_key(|(_, latency_ns)| *latency_ns)?;
+        (latency_ns > least_ns.saturating_add(least_ns / 8)).then_some(place)
+    }
+
+    fn keep(&mut self, place: usize, exchange: Arc<Exchange>) {
+        match self.kept.get_mut(place) {
+            Some(kept) => *kept = exchange,
+            None => self.kept.push(exchange),
+        }
     }
 }
 
@@ -100,11 +154,32 @@ mod tests {
             exchange.message.error = time % 4_000 == 3_999;
             samples.offer(&exchange);
         }
-        let kept: Vec<_> = samples.iter().map(|e| (e.message.error, e.time.0)).collect();
-        assert_eq!(kept[..2], [(true, 3_999), (true, 7_999)]);
-        assert!((2..=4).contains(&(kept.len() - 2)), "{kept:?}");
+        let times: Vec<_> = samples.errors().iter().map(|e| e.time.0).collect();
+        assert_eq!(times, [3_999, 7_999]);
+        assert!((2..=4).contains(&samples.others().len()), "{samples:?}");
         samples.clear();
-        assert_eq!(samples.iter().count(), 0);
+        let kept = [samples.errors(), samples.slowest(), samples.others()];
+        assert_eq!(kept.map(<[_]>::len), [0; 3]);
+    }
+
+    #[test]
+    fn slow_ones_are_not_crowded_out_and_cost_few_copies() {
+        let mut samples = Samples::new(4);
+        let slow = |time: u64, latency_ns: Option<u64>| Exchange { latency_ns, ..exchange(time) };
+        for time in 0..10_000 {
+            // The 1,001st, the 5,001st and the 9,001st are slow; every tenth never ended.
+            let latency_ns = if time % 4_000 == 1_000 { time * 1_000_000 } else { 800_000 };
+            samples.offer(&slow(time, (time % 10 != 9).then_some(latency_ns)));
+        }
+        let mut times: Vec<_> = samples.slowest().iter().map(|e| e.time.0).collect();
+        times.sort_unstable();
+        assert_eq!(times, [5_000, 9_000]);
+
+        let mut samples = Samples::new(4);
+        let ramp = (1_000_000..1_100_000).map(|ns| samples.offer(&slow(ns, Some(ns))));
+        let copies = ramp.filter(Option::is_some).count();
+        assert!(copies < 60, "{copies}");
+        assert_eq!(samples.slowest().len(), 2);
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use alaz_flow::{Limits, Recorder};
 use alaz_model::{Exchange, Ledger, UnixNanos};
 use tokio::sync::watch;
 
+use crate::filter::ExchangeFilter;
 use crate::follow::{self, Follow};
 use crate::recent::{Choice, Recent};
 use crate::store::Store;
@@ -88,8 +89,15 @@ impl Live {
         self.store.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
+    fn recent(&self) -> MutexGuard<'_, Recent> {
         lock(&self.recent)
+    }
+
+    /// The newest exchanges that are wanted, newest first: of all edges together, and of what each
+    /// edge keeps for itself, so that a busy one does not push out the others.
+    pub(crate) fn newest(&self, filter: &ExchangeFilter, limit: usize) -> Vec<Arc<Exchange>> {
+        let store = self.store();
+        self.recent().newest(store.samples(), filter, limit)
     }
 
     pub(crate) fn capture(&self) -> CaptureState {
@@ -233,7 +241,6 @@ impl Feed {
 mod tests {
     use super::*;
     use crate::api::{Map, MapFilter};
-    use crate::filter::ExchangeFilter;
     use crate::store::Period;
     use crate::testing::{START_NS, exchange};
 
@@ -259,7 +266,7 @@ mod tests {
         feed.pass(at(100), reported(0));
         feed.exchange(&exchange(START_NS));
         feed.pass(at(999), reported(1));
-        let recent = || live.recent().newest(&ExchangeFilter::default(), 10).len();
+        let recent = || live.newest(&ExchangeFilter::default(), 10).len();
         assert_eq!(
             (requests(&live), live.capture().ledger.exchanges.reported, recent()),
             (0, 0, 0)

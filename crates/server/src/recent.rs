@@ -32,13 +32,20 @@ impl Recent {
         }
     }
 
-    /// The newest that are wanted, newest first.
-    pub(crate) fn newest(&self, filter: &ExchangeFilter, limit: usize) -> Vec<Arc<Exchange>> {
-        let all = self.errors.iter().chain(&self.others);
-        let mut found: Vec<_> = all.filter(|exchange| filter.takes(exchange)).cloned().collect();
-        found.sort_by_key(|exchange| std::cmp::Reverse(exchange.time));
+    /// The newest that are wanted of these and of `samples`, newest first, each once.
+    pub(crate) fn newest<'a>(
+        &'a self,
+        samples: impl Iterator<Item = &'a Arc<Exchange>>,
+        filter: &ExchangeFilter,
+        limit: usize,
+    ) -> Vec<Arc<Exchange>> {
+        let all = self.errors.iter().chain(&self.others).chain(samples);
+        let mut found: Vec<_> = all.filter(|exchange| filter.takes(exchange)).collect();
+        // What was taken twice is shared.
+        found.sort_by_key(|exchange| (std::cmp::Reverse(exchange.time), Arc::as_ptr(exchange)));
+        found.dedup_by(|a, b| Arc::ptr_eq(a, b));
         found.truncate(limit);
-        found
+        found.into_iter().cloned().collect()
     }
 }
 
@@ -85,13 +92,15 @@ mod tests {
         failed.message.error = true;
         recent.add([Arc::new(failed)].into_iter());
         recent.add((10..10 + 2 * KEPT as u64).map(|time| Arc::new(exchange(time))));
-        let all = recent.newest(&ExchangeFilter::default(), usize::MAX);
+        let newest =
+            |filter: &ExchangeFilter, limit| recent.newest(std::iter::empty(), filter, limit);
+        let all = newest(&ExchangeFilter::default(), usize::MAX);
         assert_eq!(all.len(), KEPT + 1);
         assert!(all.is_sorted_by_key(|exchange| std::cmp::Reverse(exchange.time)));
         assert_eq!((all[0].time.0, all[KEPT].time.0), (9 + 2 * KEPT as u64, 3));
         let errors = ExchangeFilter { errors: true, ..ExchangeFilter::default() };
-        assert_eq!(recent.newest(&errors, 10).len(), 1);
-        assert_eq!(recent.newest(&ExchangeFilter::default(), 2).len(), 2);
+        assert_eq!(newest(&errors, 10).len(), 1);
+        assert_eq!(newest(&ExchangeFilter::default(), 2).len(), 2);
     }
 
     #[test]

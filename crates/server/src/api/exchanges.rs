@@ -37,7 +37,7 @@ pub(super) async fn exchanges(State(live): Shared, uri: Uri) -> Result<Response,
         }
         return follow(live, filter);
     }
-    let found = live.recent().newest(&filter, limit.unwrap_or(LIMIT));
+    let found = live.newest(&filter, limit.unwrap_or(LIMIT));
     Ok(Json(found).into_response())
 }
 

@@ -227,6 +227,25 @@ async fn exchanges_are_filtered_and_newest_first() {
 }
 
 #[tokio::test]
+async fn a_busy_edge_does_not_hide_the_others_nor_its_own_trouble() {
+    let mut site = Site::new();
+    let mut slow = between("web", "api", 8080);
+    slow.latency_ns = Some(2 * SECOND_NS);
+    let busy = between("web", "api", 8080);
+    site.second(&[busy.clone(), slow, failed(busy.clone()), between("job", "db", 5432)]);
+    for _ in 0..5 {
+        site.second(&vec![busy.clone(); 10_000]);
+    }
+    let count = async |query: &str| {
+        site.json(&format!("/api/v1/exchanges?limit=1000{query}")).await.as_array().unwrap().len()
+    };
+    assert_eq!(count("&port=5432").await, 1);
+    assert_eq!(count("&port=8080&errors=true").await, 1);
+    assert_eq!(count("&slower_than=1s").await, 1);
+    assert_eq!(count("").await, 1000);
+}
+
+#[tokio::test]
 async fn following_gives_lines_until_the_server_ends() {
     let mut site = Site::new();
     let asked = request("/api/v1/exchanges?follow=true&port=8080", &[("host", "127.0.0.1:8014")]);

@@ -12,8 +12,10 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use alaz_flow::{Counters, EdgeKey, EdgeSlice, EdgeStats, NodeFacts, NodeKey, Slice};
-use alaz_model::UnixNanos;
+use alaz_model::{Exchange, UnixNanos};
 use hashbrown::HashMap;
 
 use crate::layout::{Layout, Place};
@@ -140,6 +142,7 @@ impl Store {
         }
         let arrival = self.next_arrival();
         let share = samples::share(self.edges.len());
+        let oldest_ns = now_ns.saturating_sub(REMEMBERED_NS);
         let edge = self.edges.entry(id).or_insert_with(|| Edge {
             key: key.clone(),
             from,
@@ -150,8 +153,8 @@ impl Store {
             arrival,
         });
         edge.last_ns = now_ns;
-        slice.samples().for_each(|exchange| edge.samples.add(exchange));
-        edge.samples.trim(share);
+        edge.samples.add(slice);
+        edge.samples.trim(share, oldest_ns);
         let figures = Figures::pack(slice.stats);
         figures.add_to(&mut edge.total);
         Some((id, figures))
@@ -190,7 +193,8 @@ impl Store {
         let edges: Vec<_> = edges.into_iter().map(|(_, from, to)| (from, to)).collect();
         self.layout.update(&nodes, &edges);
         let share = samples::share(self.edges.len());
-        self.edges.values_mut().for_each(|edge| edge.samples.trim(share));
+        let oldest_ns = self.until_ns.saturating_sub(REMEMBERED_NS);
+        self.edges.values_mut().for_each(|edge| edge.samples.trim(share, oldest_ns));
     }
 
     /// From when on everything is known, at most an hour ago; `None` before the first slice.
@@ -230,6 +234,11 @@ impl Store {
 
     pub(crate) fn edge(&self, id: EdgeId) -> Option<&Edge> {
         self.edges.get(&id)
+    }
+
+    /// What is kept of the exchanges of all edges, in no order. Some come twice.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = &Arc<Exchange>> {
+        self.edges.values().flat_map(|edge| edge.samples.iter())
     }
 
     pub(crate) fn place(&self, id: NodeId) -> Place {
