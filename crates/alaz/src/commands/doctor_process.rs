@@ -6,6 +6,8 @@ use alaz_identity::Processes;
 use anyhow::bail;
 use serde::Serialize;
 
+use crate::output::plain::plain;
+
 /// What is known of one process.
 #[derive(Serialize)]
 pub(crate) struct ProcessReport {
@@ -47,7 +49,7 @@ impl ProcessReport {
     pub(crate) fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
         let shown =
             |text: &str| if text.is_empty() { "not known".to_owned() } else { text.to_owned() };
-        writeln!(out, "Process {} is shown as “{}”", self.pid, self.workload)?;
+        writeln!(out, "Process {} is shown as “{}”", self.pid, plain(&self.workload))?;
         for (what, value) in [
             ("name", shown(&self.name)),
             ("executable", shown(&self.executable)),
@@ -74,7 +76,7 @@ impl ProcessReport {
                 },
             ),
         ] {
-            writeln!(out, "      {what:<24} {value}")?;
+            writeln!(out, "      {what:<24} {}", plain(&value))?;
         }
         Ok(())
     }
