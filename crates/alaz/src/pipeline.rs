@@ -33,7 +33,9 @@ impl Pipeline {
         }
     }
 
-    /// Leaves out what is said to and by the server at this address: Alaz's own UI and API.
+    /// Only counts what is said to and by the server at this address, Alaz's own UI and API, and
+    /// does not even parse it. Where this cannot be told by addresses, or another Alaz serves or
+    /// asks, it is left out by the process.
     pub fn exclude_server(&mut self, address: SocketAddr) {
         self.engine.exclude_server(address);
     }
@@ -121,8 +123,20 @@ impl Pipeline {
     fn report(&mut self, sink: &mut impl FnMut(&Exchange)) {
         for mut exchange in self.joined.drain(..) {
             self.processes.identify(&mut exchange, &self.clock);
+            if is_own(&exchange) {
+                continue;
+            }
             self.reported += 1;
             sink(&exchange);
         }
     }
 }
+
+/// An Alaz, this one or another, is at either end.
+fn is_own(exchange: &Exchange) -> bool {
+    let ends = [&exchange.client, &exchange.server];
+    ends.iter().any(|end| end.process.as_ref().is_some_and(|process| process.is_alaz))
+}
+
+#[cfg(test)]
+mod tests;
