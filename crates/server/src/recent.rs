@@ -6,9 +6,12 @@ use std::sync::Arc;
 use alaz_model::Exchange;
 
 use crate::filter::ExchangeFilter;
+use crate::store::MOST_SAMPLES;
 
 /// The most errors, and the most others, that are kept: about a kilobyte each.
 const KEPT: usize = 2048;
+/// The most exchanges that are kept one by one: those of the edges, and the newest of all.
+pub const MOST_EXCHANGES: usize = MOST_SAMPLES + 2 * KEPT;
 /// How many errors, and how many others, are taken in one second before only a choice is.
 const PER_SECOND: u64 = 2000;
 

@@ -1,7 +1,6 @@
 //! One file per command; this one picks it and turns its end into an exit code.
 
 mod doctor;
-mod doctor_process;
 mod map;
 mod record;
 mod remote;

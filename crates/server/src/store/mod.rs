@@ -21,7 +21,7 @@ use hashbrown::HashMap;
 use crate::layout::{Layout, Place};
 pub(crate) use figures::Figures;
 pub(crate) use ids::{EdgeId, NodeId};
-pub(crate) use samples::Samples;
+pub(crate) use samples::{Samples, TOTAL as MOST_SAMPLES};
 use steps::{REMEMBERED_NS, Step, Steps};
 
 /// The most memory that history takes. An hour of 100 edges with five routes each fits, all of them
