@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{
     Capture, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
-    RecordingReader, decode,
+    RecordingError, RecordingReader, decode,
 };
 use alaz_identity::Processes;
 use alaz_model::{Clock, Exchange, Ledger, UnixNanos};
@@ -86,35 +86,41 @@ fn pass(capture: &mut Capture, pipeline: &mut Pipeline, consumer: &mut impl Cons
     records
 }
 
-/// Runs a whole recording through the pipeline; returns the final ledger.
+/// Runs a recording through the pipeline; returns the ledger, and where it could not be read on.
+/// What came before is told all the same.
 pub(crate) fn replay(
     mut reader: RecordingReader<impl Read>,
     consumer: &mut impl Consumer,
-) -> anyhow::Result<Ledger> {
+) -> (Ledger, Result<(), RecordingError>) {
     let clock = reader.header().clock();
     let mut pipeline = Pipeline::new(Processes::recorded(PROCESS_LIMIT), clock);
     let mut counters = KernelCounters::default();
-    while let Some(frame) = reader.next_frame()? {
+    let end = loop {
+        let frame = match reader.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
         let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
         match frame {
             Frame::Record(record) => match decode(record) {
                 Some(event) => pipeline.event(&event, &mut sink),
-                None => anyhow::bail!("the recording holds a record that is none: record again"),
+                None => break Err(reader.damaged("a record that is none")),
             },
             Frame::Drained(time_ns) => {
                 pipeline.advance(time_ns.saturating_sub(IN_FLIGHT_NS), &mut sink);
                 if consumer.pass(&|| pipeline.ledger(&counters)).is_break() {
-                    break;
+                    break Ok(());
                 }
             }
             Frame::Process(process) => pipeline.processes().insert(Arc::new(*process)),
             Frame::End(end) => counters = end,
         }
-    }
+    };
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
     let ledger = pipeline.ledger(&counters);
     let _ = consumer.pass(&|| ledger);
-    Ok(ledger)
+    (ledger, end)
 }
 
 /// Runs a capture file of tcpdump or Wireshark through the pipeline; returns the ledger, and where the

@@ -52,13 +52,9 @@ fn recordings_of_another_kind() {
     let mut other = bytes.clone();
     other[8] = 99;
     replay("other-version.alazrec", &other, &["version", "record again"]);
-    replay("cut-off.alazrec", &bytes[..bytes.len() - 3], &["cut off", "record again"]);
+    replay("cut-in-header.alazrec", &bytes[..20], &["cut off inside its header", "record again"]);
     replay("not-one.txt", b"just a text, longer than twelve bytes", &["not a recording"]);
-    replay("empty.alazrec", b"", &["not a recording"]);
-    let mut damaged = bytes.clone();
-    let end = damaged.len() - size_of::<KernelCounters>() - 5;
-    damaged[end] = 200;
-    replay("damaged.alazrec", &damaged, &["damaged", "record again"]);
+    replay("empty.alazrec", b"", &["cut off inside its header"]);
 
     let missing = folder.path().join("missing.alazrec");
     assert_fails(alaz::command(&["replay"]).arg(&missing), &["missing.alazrec"]);
