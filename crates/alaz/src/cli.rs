@@ -9,6 +9,8 @@ use alaz_model::Protocol;
 use alaz_server::{ExchangeFilter, parse_duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::listen_address;
+
 /// Shows every request between the services of this machine, without touching them.
 ///
 /// Alaz watches the system calls of all processes with eBPF, understands the protocols they speak,
@@ -101,7 +103,7 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArgs {
     /// Address of the UI and the API [default: 127.0.0.1:8014]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,
 
     /// Where Alaz keeps its files [default: /var/lib/alaz, or $XDG_STATE_HOME/alaz when not root]

@@ -104,13 +104,10 @@ pub enum RecordingError {
         what: String,
     },
     /// The file is there already.
-    #[error("{path} exists: remove it or choose another name")]
-    Exists {
-        /// Its path.
-        path: String,
-    },
+    #[error("the file exists: remove it or choose another name")]
+    Exists,
     /// The system refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
@@ -130,7 +127,7 @@ impl RecordingWriter<BufWriter<File>> {
         match file {
             Ok(file) => Self::new(BufWriter::with_capacity(1 << 20, file), header),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(RecordingError::Exists { path: path.display().to_string() })
+                Err(RecordingError::Exists)
             }
             Err(error) => Err(error.into()),
         }
@@ -450,10 +447,7 @@ mod tests {
         writer.end(&KernelCounters::default()).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(matches!(
-            RecordingWriter::create(&path, &header()),
-            Err(RecordingError::Exists { .. })
-        ));
+        assert!(matches!(RecordingWriter::create(&path, &header()), Err(RecordingError::Exists)));
         assert!(RecordingReader::open(&path).is_ok());
     }
 }

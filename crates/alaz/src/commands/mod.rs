@@ -74,3 +74,39 @@ fn print_ledger(ledger: &Ledger) {
         Err(error) => eprintln!("alaz: the ledger could not be printed: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::path::Path;
+
+    use alaz_capture::{PcapReader, RecordingReader};
+
+    use super::*;
+    use crate::cli::FromArgs;
+    use crate::commands::remote::Remote;
+
+    #[test]
+    fn errors_say_each_cause_once() {
+        let missing = Path::new("/nonexistent/file");
+        let surroundings = Surroundings { variable: &|_| None, is_root: true };
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        let from = FromArgs { server: Some(format!("http://{nowhere}")), capture: false };
+        let io = std::io::Error::from_raw_os_error(1);
+        let errors: [anyhow::Error; 5] = [
+            Config::resolve(&RunArgs::default(), Some(missing), &surroundings).unwrap_err().into(),
+            RecordingReader::open(missing).err().unwrap().into(),
+            PcapReader::open(missing).err().unwrap().into(),
+            Remote::find(&from, nowhere).err().unwrap(),
+            alaz_capture::CaptureError::System { what: "mapping the ring", cause: io }.into(),
+        ];
+        for error in errors {
+            let said = format!("{error:#}");
+            let mut parts: Vec<_> = said.split(": ").collect();
+            let all = parts.len();
+            parts.sort_unstable();
+            parts.dedup();
+            assert_eq!(parts.len(), all, "{said}");
+        }
+    }
+}

@@ -35,7 +35,7 @@ impl Remote {
             }
             Some(url) => {
                 let remote = Remote::at(url);
-                remote.get("/healthz").with_context(|| format!("check --server {url}"))?;
+                remote.get("/healthz").context("check --server")?;
                 remote
             }
             None => match Remote::probe(listen) {
