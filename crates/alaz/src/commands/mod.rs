@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use alaz_capture::{Capture, Options};
 use alaz_model::Ledger;
 use anyhow::Context;
-use clap::Parser;
 
 use crate::cli::{Cli, Command, RunArgs};
 use crate::config::{Config, Surroundings};
@@ -22,7 +21,7 @@ use crate::config::{Config, Surroundings};
 /// Runs the command line that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
