@@ -86,6 +86,19 @@ fn settings_that_are_none() {
 }
 
 #[test]
+fn a_reader_that_goes_away_is_no_error() {
+    for arguments in [&["config"][..], &["doctor"], &["doctor", "--output", "json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = alaz::command(arguments).stdout(writer).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+        // What doctor finds of this machine is its exit code all the same.
+        let expected = if arguments[0] == "doctor" { 0..=2 } else { 0..=0 };
+        assert!(expected.contains(&output.status.code().unwrap()), "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_and_a_folder_that_cannot_be() {
     let Some(_turn) = turn_to_capture() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use alaz_server::{MOST_BYTES, MOST_EXCHANGES};
 use serde::Serialize;
 
 use crate::cli::{DoctorArgs, DoctorOutput};
-use crate::output::units;
+use crate::output::{streams, units};
 use crate::source::PROCESS_LIMIT;
 use process::ProcessReport;
 
@@ -81,7 +81,8 @@ pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCo
     let process = match args.pid.map(explain).transpose() {
         Ok(process) => process,
         Err(error) if args.output == DoctorOutput::Json => {
-            println!("{}", serde_json::json!({ "error": error.to_string() }));
+            let answer = serde_json::json!({ "error": error.to_string() });
+            streams::print(format!("{answer}\n").as_bytes())?;
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => return Err(error.into()),
@@ -92,14 +93,15 @@ pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCo
     let limits = LIMITS.iter().map(|&(what, how)| Limit { what, how }).collect();
     let bounds = bounds(options);
     let report = Report { verdict, checks, bounds, process, limits };
-    let mut out = std::io::stdout().lock();
+    let mut text = Vec::new();
     match args.output {
         DoctorOutput::Json => {
-            serde_json::to_writer_pretty(&mut out, &report)?;
-            writeln!(out)?;
+            serde_json::to_writer_pretty(&mut text, &report)?;
+            writeln!(text)?;
         }
-        DoctorOutput::Text => print(&mut out, &report)?,
+        DoctorOutput::Text => write(&mut text, &report, std::io::stdout().is_terminal())?,
     }
+    streams::print(&text)?;
     Ok(ExitCode::from(match verdict {
         Verdict::Ok => 0,
         Verdict::Degraded => 1,
@@ -107,8 +109,7 @@ pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCo
     }))
 }
 
-fn print(out: &mut (impl Write + IsTerminal), report: &Report) -> std::io::Result<()> {
-    let colour = out.is_terminal();
+fn write(out: &mut impl Write, report: &Report, colour: bool) -> std::io::Result<()> {
     for check in &report.checks {
         let (mark, paint) = match check.verdict {
             Verdict::Ok => ("ok  ", "\x1b[32m"),

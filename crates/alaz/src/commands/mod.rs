@@ -17,6 +17,7 @@ use anyhow::Context;
 
 use crate::cli::{Cli, Command, RunArgs};
 use crate::config::{Config, Surroundings};
+use crate::output::streams::say;
 
 /// Runs the command line that the process was started with.
 #[must_use]
@@ -25,7 +26,7 @@ pub fn main() -> ExitCode {
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("alaz: {error:#}");
+            say(format_args!("alaz: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -57,10 +58,10 @@ fn start_capture(options: &Options) -> anyhow::Result<Capture> {
         Capture::start(options).context("cannot capture here (`alaz doctor` tells more)")?;
     for report in capture.reports() {
         if let Some(reason) = &report.refused {
-            eprintln!(
+            say(format_args!(
                 "alaz: without {}: the kernel refused {}: {reason}",
                 report.purpose, report.program
-            );
+            ));
         }
     }
     Ok(capture)
@@ -69,8 +70,8 @@ fn start_capture(options: &Options) -> anyhow::Result<Capture> {
 /// The last line of everything that captures or replays.
 fn print_ledger(ledger: &Ledger) {
     match serde_json::to_string(ledger) {
-        Ok(json) => eprintln!("ledger: {json}"),
-        Err(error) => eprintln!("alaz: the ledger could not be printed: {error}"),
+        Ok(json) => say(format_args!("ledger: {json}")),
+        Err(error) => say(format_args!("alaz: the ledger could not be printed: {error}")),
     }
 }
 
