@@ -142,8 +142,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Feed {
     live: Arc<Live>,
     recorder: Recorder,
-    /// Start of the present second; `None` before the first pass.
-    second_ns: Option<u64>,
+    /// Start of the present second, or the first pass, in whose second that lies; `None` before it.
+    start_ns: Option<u64>,
     /// Up to when figures were shown.
     shown_ns: u64,
     good: Choice,
@@ -160,7 +160,7 @@ impl Feed {
         Feed {
             live,
             recorder: Recorder::new(limits),
-            second_ns: None,
+            start_ns: None,
             shown_ns: 0,
             good: Choice::default(),
             failed: Choice::default(),
@@ -195,10 +195,10 @@ impl Feed {
         }
         self.followed = self.live.follow.has_readers();
         let second_ns = now.0 - now.0 % SECOND_NS;
-        let start_ns = *self.second_ns.get_or_insert(second_ns);
-        if second_ns != start_ns {
+        let start_ns = *self.start_ns.get_or_insert(now.0);
+        if second_ns != start_ns - start_ns % SECOND_NS {
             if self.show(start_ns, second_ns, ledger) {
-                self.second_ns = Some(second_ns);
+                self.start_ns = Some(second_ns);
                 self.good.next_second();
                 self.failed.next_second();
             }
@@ -276,7 +276,11 @@ mod tests {
             (requests(&live), live.capture().ledger.exchanges.reported, recent()),
             (1, 1, 1)
         );
-        assert_eq!(live.store().since_ns(), Some(START_NS));
+        // Not before the first pass, and the first second counts all the same.
+        assert_eq!(live.store().since_ns(), Some(START_NS + 100_000_000));
+        let since = Period { from_ns: START_NS + 100_000_000, to_ns: u64::MAX };
+        assert_eq!(live.store().steps(since).count(), 1);
+        assert_eq!(live.store().covered_seconds(since), 0.9);
     }
 
     #[tokio::test]

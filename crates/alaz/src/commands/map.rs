@@ -46,10 +46,7 @@ impl Counting {
     fn map(mut self, start: UnixNanos, end: UnixNanos) -> Map {
         let mut store = Store::default();
         self.recorder.cut(end, |slice| store.apply(slice, start, end));
-        // The store begins its steps at whole seconds.
-        let from_ns = start.0 - start.0 % 1_000_000_000;
-        let whole = Map::of(&store, Period { from_ns, to_ns: end.0 }, &MapFilter::default());
-        Map { from: start.to_string(), ..whole }
+        Map::of(&store, Period { from_ns: start.0, to_ns: end.0 }, &MapFilter::default())
     }
 }
 

@@ -44,7 +44,8 @@ impl Site {
         let hosts = Hosts::new("127.0.0.1:8014".parse().unwrap(), &["alaz.example".to_owned()]);
         let router = router(Arc::clone(&live), hosts);
         // A minute of data up to now.
-        let now_ns = now_ns() - 60 * SECOND_NS;
+        let now_ns = now_ns();
+        let now_ns = now_ns - now_ns % SECOND_NS - 60 * SECOND_NS;
         feed.pass(UnixNanos(now_ns), Ledger::default);
         Site { live, feed, now_ns, router }
     }
@@ -293,6 +294,10 @@ async fn mistakes_are_answered_with_a_sentence() {
         ("/api/v1/edges/e1", 404, "'e1'"),
         ("/api/v1/edges/e000000000000/series", 404, "/api/v1/map"),
         ("/api/v1/nodes/%2e%2e", 404, "'..'"),
+        ("/api/v1/edges/%ff", 400, "UTF-8"),
+        ("/api/v1/edges/%ff/series", 400, "UTF-8"),
+        ("/api/v1/nodes/%c3%28", 400, "UTF-8"),
+        ("/api/v1/map?protocol=%ff", 400, "protocol"),
         ("/api/v1/exchanges?limit=0", 400, "1 to 1000"),
         ("/api/v1/exchanges?limit=5&follow=true", 400, "limit"),
         ("/api/v1/exchanges?pid=-1", 400, "pid"),

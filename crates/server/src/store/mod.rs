@@ -29,6 +29,8 @@ use steps::{REMEMBERED_NS, Step, Steps};
 /// edges less than an hour is remembered.
 pub const MOST_BYTES: usize = 32 << 20;
 
+const SECOND_NS: u64 = 1_000_000_000;
+
 /// From `from_ns` up to but without `to_ns`, ns since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
@@ -259,9 +261,14 @@ impl Store {
         edges
     }
 
-    /// The steps that start in the period.
+    /// The steps that start in the period. The first of all belongs to it also where only its part
+    /// since the start does.
     pub(crate) fn steps(&self, period: Period) -> impl Iterator<Item = &Step> {
-        self.steps.within(period.from_ns, period.to_ns)
+        let mut from_ns = period.from_ns;
+        if self.since_ns().is_some_and(|since_ns| from_ns <= since_ns) {
+            from_ns -= from_ns % SECOND_NS;
+        }
+        self.steps.within(from_ns, period.to_ns)
     }
 
     /// Length of the longest steps that the period is made of, ns.
