@@ -47,7 +47,7 @@ pub(crate) struct CaptureState {
     pub(crate) ledger: Ledger,
     pub(crate) kernel_map_bytes: u64,
     /// Why it does not run; `None` when it does.
-    pub(crate) not_ready: Option<String>,
+    pub(crate) not_ready: Option<&'static str>,
 }
 
 impl Live {
@@ -68,7 +68,7 @@ impl Live {
             capture: Mutex::new(CaptureState {
                 ledger: Ledger::default(),
                 kernel_map_bytes: 0,
-                not_ready: Some("the capture is starting: ask again in a moment".to_owned()),
+                not_ready: Some("the capture is starting: ask again in a moment"),
             }),
         })
     }
@@ -78,11 +78,6 @@ impl Live {
         let mut capture = lock(&self.capture);
         capture.kernel_map_bytes = kernel_map_bytes;
         capture.not_ready = None;
-    }
-
-    /// The capture ended, for this reason.
-    pub fn set_not_ready(&self, reason: String) {
-        lock(&self.capture).not_ready = Some(reason);
     }
 
     pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {

@@ -178,7 +178,7 @@ async fn openapi() -> Response {
 async fn readyz(State(live): Shared) -> Response {
     match live.capture().not_ready {
         None => "ok\n".into_response(),
-        Some(reason) => ApiError::unavailable(reason).into_response(),
+        Some(reason) => ApiError::unavailable(reason.to_owned()).into_response(),
     }
 }
 
