@@ -1,7 +1,9 @@
 //! Driving the pipeline: from the kernel as it happens, or from a recording as fast as it reads.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,6 +16,7 @@ use alaz_identity::Processes;
 use alaz_model::{Clock, Exchange, Ledger, UnixNanos};
 use anyhow::Context;
 
+use crate::own_addresses;
 use crate::pipeline::Pipeline;
 
 /// Between two passes over the ring while there is traffic, and while there is none.
@@ -25,7 +28,8 @@ const PRESSING_FILL: f64 = 0.25;
 const IN_FLIGHT_NS: u64 = 1_000_000;
 /// Time in a capture file between two looks at what waits.
 const PACKETS_TICK_NS: u64 = 20_000_000;
-const CLOCK_REFRESH: Duration = Duration::from_secs(10);
+/// Between two looks at the wall clock, and at this host's addresses.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Processes whose facts are kept.
 pub(crate) const PROCESS_LIMIT: usize = 16_384;
 
@@ -38,16 +42,19 @@ pub(crate) trait Consumer {
     fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()>;
 }
 
-/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger.
+/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger. What is
+/// said to a server of this process, which listens at `serving`, is left out.
 pub(crate) fn capture(
     mut capture: Capture,
     mut pipeline: Pipeline,
     stop: &AtomicBool,
     duration: Option<Duration>,
+    serving: Option<SocketAddr>,
     consumer: &mut impl Consumer,
 ) -> anyhow::Result<Ledger> {
     let started = Instant::now();
-    let mut clock_at = started;
+    let mut looked_at = started;
+    exclude(&mut pipeline, serving);
     let mut counters = capture.counters()?;
     loop {
         let records = pass(&mut capture, &mut pipeline, consumer);
@@ -58,9 +65,10 @@ pub(crate) fn capture(
         {
             break;
         }
-        if clock_at.elapsed() > CLOCK_REFRESH {
-            clock_at = Instant::now();
+        if looked_at.elapsed() > LOOK_AGAIN {
+            looked_at = Instant::now();
             pipeline.set_clock(clock_now());
+            exclude(&mut pipeline, serving);
         }
         if capture.fill() < PRESSING_FILL {
             let tick = if records == 0 { IDLE_TICK } else { BUSY_TICK };
@@ -76,6 +84,11 @@ pub(crate) fn capture(
     let ledger = pipeline.ledger(&counters);
     let _ = consumer.pass(&|| ledger);
     Ok(ledger)
+}
+
+fn exclude(pipeline: &mut Pipeline, serving: Option<SocketAddr>) {
+    let addresses = serving.map(|listen| own_addresses::of(listen, Path::new("/proc")));
+    addresses.into_iter().flatten().for_each(|address| pipeline.exclude_server(address));
 }
 
 fn pass(capture: &mut Capture, pipeline: &mut Pipeline, consumer: &mut impl Consumer) -> u64 {

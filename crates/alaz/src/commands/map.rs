@@ -32,7 +32,8 @@ fn capture(duration: Duration, options: &Options) -> anyhow::Result<Map> {
     say(format_args!("alaz: watching for {} s", duration.as_secs_f64()));
     let start = source::unix_now();
     let mut counting = Counting { recorder: Recorder::new(Limits::default()) };
-    source::capture(capture, source::live_pipeline(), &stop, Some(duration), &mut counting)?;
+    let pipeline = source::live_pipeline();
+    source::capture(capture, pipeline, &stop, Some(duration), None, &mut counting)?;
     let end = source::unix_now();
     Ok(counting.map(start, end))
 }

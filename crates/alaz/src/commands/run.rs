@@ -46,10 +46,9 @@ fn capture(
     make_data_dir(data_dir)?;
     live.set_ready(capture.map_bytes());
     say(format_args!("alaz: watching this machine; the map is on http://{}", browsable(address)));
-    let mut pipeline = source::live_pipeline();
-    pipeline.exclude_server(address);
+    let pipeline = source::live_pipeline();
     let mut serving = Serving { feed: Feed::new(Arc::clone(live), Limits::default()) };
-    source::capture(capture, pipeline, stop, None, &mut serving)?;
+    source::capture(capture, pipeline, stop, None, Some(address), &mut serving)?;
     Ok(())
 }
 

@@ -89,3 +89,16 @@ fn what_an_alaz_serves_or_asks_is_not_reported() {
         assert_eq!(ledger.socket.segments.parsed, 2 * ends.len() as u64);
     }
 }
+
+#[test]
+fn servers_that_are_left_out_are_told_by_address_and_bounded() {
+    let server: SocketAddr = SERVER_ADDRESS.into();
+    let excluded = |addresses: &[SocketAddr]| {
+        let mut pipeline = Pipeline::new(Processes::recorded(8), Clock { unix_at_zero_ns: 0 });
+        addresses.iter().for_each(|address| pipeline.exclude_server(*address));
+        pipeline.excluded.len()
+    };
+    assert_eq!(excluded(&[server, server]), 1);
+    let many: Vec<_> = (1..=u16::MAX).map(|port| SocketAddr::new(server.ip(), port)).collect();
+    assert_eq!(excluded(&many), MOST_EXCLUDED);
+}
