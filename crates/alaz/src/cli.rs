@@ -326,6 +326,7 @@ impl From<&FilterArgs> for ExchangeFilter {
             port: args.port,
             errors: args.errors,
             slower_than: args.slower_than,
+            words: Vec::new(),
         }
     }
 }

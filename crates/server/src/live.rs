@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::filter::ExchangeFilter;
 use crate::follow::{self, Follow};
-use crate::recent::{Choice, Recent};
+use crate::recent::{Choice, Recent, newest};
 use crate::store::Store;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -91,8 +91,10 @@ impl Live {
     /// The newest exchanges that are wanted, newest first: of all edges together, and of what each
     /// edge keeps for itself, so that a busy one does not push out the others.
     pub(crate) fn newest(&self, filter: &ExchangeFilter, limit: usize) -> Vec<Arc<Exchange>> {
-        let store = self.store();
-        self.recent().newest(store.samples(), filter, limit)
+        // Looked through once nobody waits for it: that takes longer than taking hold of them.
+        let mut kept: Vec<_> = self.store().samples().cloned().collect();
+        kept.extend(self.recent().iter().cloned());
+        newest(kept, filter, limit)
     }
 
     pub(crate) fn capture(&self) -> CaptureState {

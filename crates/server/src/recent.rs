@@ -35,21 +35,24 @@ impl Recent {
         }
     }
 
-    /// The newest that are wanted of these and of `samples`, newest first, each once.
-    pub(crate) fn newest<'a>(
-        &'a self,
-        samples: impl Iterator<Item = &'a Arc<Exchange>>,
-        filter: &ExchangeFilter,
-        limit: usize,
-    ) -> Vec<Arc<Exchange>> {
-        let all = self.errors.iter().chain(&self.others).chain(samples);
-        let mut found: Vec<_> = all.filter(|exchange| filter.takes(exchange)).collect();
-        // What was taken twice is shared.
-        found.sort_by_key(|exchange| (std::cmp::Reverse(exchange.time), Arc::as_ptr(exchange)));
-        found.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        found.truncate(limit);
-        found.into_iter().cloned().collect()
+    /// All of them, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Exchange>> {
+        self.errors.iter().chain(&self.others)
     }
+}
+
+/// The newest that are wanted, newest first, each once.
+pub(crate) fn newest(
+    mut exchanges: Vec<Arc<Exchange>>,
+    filter: &ExchangeFilter,
+    limit: usize,
+) -> Vec<Arc<Exchange>> {
+    exchanges.retain(|exchange| filter.takes(exchange));
+    // What was taken twice is shared.
+    exchanges.sort_by_key(|exchange| (std::cmp::Reverse(exchange.time), Arc::as_ptr(exchange)));
+    exchanges.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    exchanges.truncate(limit);
+    exchanges
 }
 
 /// Decides which exchanges are taken when there are more than anybody reads: every n-th, by what
@@ -95,8 +98,9 @@ mod tests {
         failed.message.error = true;
         recent.add([Arc::new(failed)].into_iter());
         recent.add((10..10 + 2 * KEPT as u64).map(|time| Arc::new(exchange(time))));
-        let newest =
-            |filter: &ExchangeFilter, limit| recent.newest(std::iter::empty(), filter, limit);
+        let newest = |filter: &ExchangeFilter, limit| {
+            newest(recent.iter().cloned().collect(), filter, limit)
+        };
         let all = newest(&ExchangeFilter::default(), usize::MAX);
         assert_eq!(all.len(), KEPT + 1);
         assert!(all.is_sorted_by_key(|exchange| std::cmp::Reverse(exchange.time)));

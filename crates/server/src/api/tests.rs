@@ -218,6 +218,9 @@ async fn exchanges_are_filtered_and_newest_first() {
         ("?errors=false&protocol=http&limit=1000&pid=2", vec![5432]),
         ("?slower_than=1s", vec![]),
         ("?slower_than=&pid=", vec![5432, 8080, 8080, 8080]),
+        ("?text=DB+get", vec![5432]),
+        ("?text=:8080%20503", vec![8080]),
+        ("?text=:808", vec![]),
     ] {
         assert_eq!(
             ports(&site.json(&format!("/api/v1/exchanges{query}")).await),
