@@ -19,7 +19,7 @@ impl Samples {
     pub(crate) fn new(limit: usize) -> Samples {
         Samples {
             errors: EvenChoice::new(limit),
-            slowest: Slowest { kept: Vec::new(), limit: limit.div_ceil(2) },
+            slowest: Slowest::new(limit.div_ceil(2)),
             others: EvenChoice::new(limit),
         }
     }
@@ -30,13 +30,13 @@ impl Samples {
         if exchange.message.error {
             return self.errors.is_due().then(|| self.errors.keep(Arc::new(exchange.clone())));
         }
-        let (slow, due) = (self.slowest.place_for(exchange), self.others.is_due());
-        if slow.is_none() && !due {
+        let (slow, due) = (self.slowest.takes(exchange), self.others.is_due());
+        if !slow && !due {
             return None;
         }
         let exchange = Arc::new(exchange.clone());
-        if let Some(place) = slow {
-            self.slowest.keep(place, Arc::clone(&exchange));
+        if slow {
+            self.slowest.keep(Arc::clone(&exchange));
         }
         Some(if due { self.others.keep(exchange) } else { exchange })
     }
@@ -55,7 +55,7 @@ impl Samples {
 
     pub(crate) fn clear(&mut self) {
         self.errors.clear();
-        self.slowest.kept.clear();
+        self.slowest.clear();
         self.others.clear();
     }
 }
@@ -66,26 +66,36 @@ impl Samples {
 struct Slowest {
     kept: Vec<Arc<Exchange>>,
     limit: usize,
+    /// What takes no longer than this is not slow enough; told without looking at those kept.
+    enough_ns: Option<u64>,
 }
 
 impl Slowest {
-    /// Where to put this one; `None`: it is not slow enough.
-    #[inline]
-    fn place_for(&self, exchange: &Exchange) -> Option<usize> {
-        let latency_ns = exchange.latency_ns?;
-        if self.kept.len() < self.limit {
-            return Some(self.kept.len());
-        }
-        let kept = self.kept.iter().map(|kept| kept.latency_ns.unwrap_or(0)).enumerate();
-        let (place, least_ns) = kept.min_by_key(|(_, latency_ns)| *latency_ns)?;
-        (latency_ns > least_ns.saturating_add(least_ns / 8)).then_some(place)
+    fn new(limit: usize) -> Slowest {
+        Slowest { kept: Vec::new(), limit, enough_ns: None }
     }
 
-    fn keep(&mut self, place: usize, exchange: Arc<Exchange>) {
-        match self.kept.get_mut(place) {
-            Some(kept) => *kept = exchange,
-            None => self.kept.push(exchange),
+    #[inline]
+    fn takes(&self, exchange: &Exchange) -> bool {
+        self.limit > 0 && exchange.latency_ns.is_some() && exchange.latency_ns > self.enough_ns
+    }
+
+    /// Puts one that it takes into a free place, or in that of the least slow.
+    fn keep(&mut self, exchange: Arc<Exchange>) {
+        if self.kept.len() < self.limit {
+            self.kept.push(exchange);
+        } else if let Some(least) = self.kept.iter_mut().min_by_key(|kept| kept.latency_ns) {
+            *least = exchange;
         }
+        if self.kept.len() == self.limit {
+            let least_ns = self.kept.iter().filter_map(|kept| kept.latency_ns).min();
+            self.enough_ns = least_ns.map(|least_ns| least_ns.saturating_add(least_ns / 8));
+        }
+    }
+
+    fn clear(&mut self) {
+        self.kept.clear();
+        self.enough_ns = None;
     }
 }
 
@@ -180,6 +190,9 @@ mod tests {
         let copies = ramp.filter(Option::is_some).count();
         assert!(copies < 60, "{copies}");
         assert_eq!(samples.slowest().len(), 2);
+        // Where nothing may be kept, nothing is.
+        let mut none = Samples::new(0);
+        assert!((0..9).all(|time| none.offer(&slow(time, Some(1 + time))).is_none()));
     }
 
     proptest! {
