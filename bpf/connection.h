@@ -135,9 +135,18 @@ static __noinline bool emit_open(__u32 lane, struct open_record *record)
 	return emit(lane, record, sizeof(*record));
 }
 
-static __noinline bool emit_close(__u32 lane, struct close_record *record)
+static __noinline bool emit_close(__u32 lane, __u64 socket, struct connection *entry)
 {
-	return emit(lane, record, sizeof(*record));
+	struct close_record record = {};
+
+	record.kind = RECORD_CLOSE;
+	record.error = entry->error;
+	record.key.socket = socket;
+	record.key.generation = entry->generation;
+	record.time = bpf_ktime_get_ns();
+	record.send_position = entry->send_position;
+	record.receive_position = entry->receive_position;
+	return emit(lane, &record, sizeof(record));
 }
 
 /* The entry of this very connection. */
@@ -151,19 +160,10 @@ static __always_inline struct connection *known(struct sock *sk)
 
 static __always_inline void tell_end(__u32 lane, __u64 socket, struct connection *entry)
 {
-	struct close_record record = {};
-
 	if (entry->state == CONNECTION_TOLD)
 		return;
 	entry->state = CONNECTION_TOLD;
-	record.kind = RECORD_CLOSE;
-	record.error = entry->error;
-	record.key.socket = socket;
-	record.key.generation = entry->generation;
-	record.time = bpf_ktime_get_ns();
-	record.send_position = entry->send_position;
-	record.receive_position = entry->receive_position;
-	emit_close(lane, &record);
+	emit_close(lane, socket, entry);
 }
 
 /* What it has to tell of its end, while that can still be read off the socket. */

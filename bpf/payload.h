@@ -194,7 +194,10 @@ static __always_inline bool copy_vector(struct segment_scratch *scratch)
 static __always_inline bool copy_payload(struct segment_scratch *scratch)
 {
 	struct payload *payload = &scratch->payload;
-	struct user_msghdr message;
+	struct {
+		__u64 vector;
+		__u64 length;
+	} list;
 
 	switch (payload->shape) {
 	case PAYLOAD_NONE:
@@ -202,11 +205,12 @@ static __always_inline bool copy_payload(struct segment_scratch *scratch)
 	case PAYLOAD_BUFFER:
 		return copy_buffer(scratch, payload->base);
 	case PAYLOAD_MESSAGE:
-		if (bpf_probe_read_user(&message, sizeof(message), (void *)payload->base))
+		if (bpf_probe_read_user(&list, sizeof(list),
+					&((struct user_msghdr *)payload->base)->vector))
 			return false;
 		payload->shape = PAYLOAD_VECTOR;
-		payload->base = message.vector;
-		payload->count = message.vector_length;
+		payload->base = list.vector;
+		payload->count = list.length;
 		return copy_vector(scratch);
 	case PAYLOAD_VECTOR:
 	case PAYLOAD_KERNEL_VECTOR:

@@ -184,7 +184,7 @@ impl Capture {
         };
         read().map_err(|error| CaptureError::System {
             what: "reading the kernel side's counters",
-            source: std::io::Error::other(error),
+            cause: std::io::Error::other(error),
         })
     }
 
@@ -268,5 +268,5 @@ fn open_ring(traffic: &Object, size: u32) -> Result<Ring, CaptureError> {
     find_map(traffic, "ring")
         .map_err(std::io::Error::other)
         .and_then(|map| Ring::open(map.as_fd(), size))
-        .map_err(|source| CaptureError::System { what: "mapping the ring", source })
+        .map_err(|cause| CaptureError::System { what: "mapping the ring", cause })
 }
