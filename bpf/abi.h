@@ -17,6 +17,8 @@
 /* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
 #define HEAD_MAX 4096
 #define TAIL_MAX 256
+/* Of connections that are copied in depth, a call is told in so many segments at most. */
+#define PARTS_MAX 16
 
 /* Datagrams from or to these ports are told of; others are only counted. RFC 1035, RFC 6762. */
 #define PORT_DNS 53

@@ -65,7 +65,7 @@ fn excused(capture: &Capture, observed: &mut Observed, reason: String) -> Result
 
 /// Empties the ring while the traffic goes on, and after: when a call has returned, its record is
 /// there.
-fn drain_while<T: Send>(
+pub(crate) fn drain_while<T: Send>(
     capture: &mut Capture,
     observed: &mut Observed,
     traffic: impl FnOnce() -> T + Send,

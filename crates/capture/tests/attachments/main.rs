@@ -11,6 +11,7 @@
 
 mod check;
 mod datagrams;
+mod depth;
 mod observe;
 mod report;
 mod traffic;
@@ -96,6 +97,10 @@ fn run_attachment(attachment: Attachment, settings: &Settings, report: &mut Repo
     for (case, peers) in before.iter().copied().zip(older.into_iter().map(Some)).chain(younger) {
         let peers = peers.unwrap_or_else(|| Peers::start(case));
         let outcome = check::one(&mut capture, &mut observed, case, peers);
+        report.case(attachment, case.name, outcome);
+    }
+    for case in traffic::deep_cases() {
+        let outcome = depth::check(&mut capture, &mut observed, &case);
         report.case(attachment, case.name, outcome);
     }
     let outcome = datagrams::check(&mut capture, &mut observed);

@@ -90,6 +90,11 @@ impl Observed {
         });
     }
 
+    /// Connections that have not ended.
+    pub(crate) fn open(&self) -> Vec<ConnectionKey> {
+        self.ends.iter().filter(|(_, end)| end.close.is_none()).map(|(key, _)| *key).collect()
+    }
+
     /// The one end with these addresses.
     pub(crate) fn end(&self, local: SocketAddr, remote: SocketAddr) -> Result<&End, String> {
         let mut found = self
