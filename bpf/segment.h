@@ -171,17 +171,25 @@ int BPF_PROG(on_state, struct sock *raw, int before, int after)
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	if (after == TCP_SYN_SENT) {
-		/* It connects again. */
+		/* Perhaps once more. */
 		forget(LANE_STATE, sk);
+		note_attempt(sk);
 	} else if (after == TCP_CLOSE) {
-		conclude(LANE_STATE, sk, before);
-	} else if (!known(sk)) {
-		read_progress(sk, &progress);
-		/* Data in the SYN is behind the socket already; its call has not ended. */
 		if (before == TCP_SYN_SENT)
-			progress.send_position -= progress.sent - 1;
-		introduce(LANE_STATE, sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
-			  &progress);
+			tell_refused(LANE_STATE, sk);
+		conclude(LANE_STATE, sk, before);
+	} else {
+		if (!known(sk)) {
+			read_progress(sk, &progress);
+			/* Data in the SYN is behind the socket already; its call has not ended. */
+			if (before == TCP_SYN_SENT)
+				progress.send_position -= progress.sent - 1;
+			introduce(LANE_STATE, sk,
+				  before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
+				  &progress);
+		}
+		if (before == TCP_SYN_SENT)
+			note_handshake(sk);
 	}
 	return 0;
 }

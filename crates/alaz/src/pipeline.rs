@@ -73,7 +73,7 @@ impl Pipeline {
                 self.engine.close(close, &mut self.views);
                 self.join.close(close);
             }
-            Event::Datagram(_) => {}
+            Event::Datagram(_) | Event::Measures(_) | Event::Refused(_) => {}
             Event::Fork(fork) => self.processes.fork(fork),
             Event::Exec(exec) => self.processes.exec(exec),
             Event::Exit(exit) => self.processes.exit(exit),
