@@ -74,8 +74,10 @@ struct Way {
     end: Position,
     /// The frame is read, or passed over, up to here.
     at: Position,
-    /// Something was lost since the frame began.
+    /// Something was lost since the frame began, and maybe after it.
     is_torn: bool,
+    /// Who moved the last byte of the frame, where that was not copied: nobody was asked to read it.
+    ended: Option<Origin>,
     /// Its fields; `None` where what is left of them is not read.
     walk: Option<Walk>,
     /// Something was lost in the segment that is being read.
@@ -115,6 +117,7 @@ impl Conversation {
             end: Position::default(),
             at: Position::default(),
             is_torn: false,
+            ended: None,
             walk: None,
             is_losing: false,
             lost_to_ns: 0,
@@ -219,13 +222,21 @@ impl Conversation {
 
     fn frame_ends(&mut self, side: Side, last: Origin, context: &mut Context<'_>) {
         let way = self.way(side);
-        (way.walk, way.is_torn) = (None, false);
+        (way.walk, way.is_torn, way.ended) = (None, false, None);
         if way.place == Place::Inside {
             way.place = Place::Frame;
         }
         match side {
             Side::Client => self.request_ends(context),
             Side::Server => self.response_ends(last, context),
+        }
+    }
+
+    /// Ends a frame of which the last bytes were not copied.
+    fn settle(&mut self, side: Side, context: &mut Context<'_>) {
+        if let Some(last) = self.way(side).ended {
+            self.tear(side);
+            self.frame_ends(side, last, context);
         }
     }
 
@@ -258,6 +269,7 @@ impl Conversation {
 
 impl Dialogue for Conversation {
     fn read(&mut self, side: Side, input: &Input<'_>, context: &mut Context<'_>) -> Option<Step> {
+        self.settle(side, context);
         match (self.way(side).place, side) {
             (Place::Opaque, _) => Some(Step::Ignore),
             (Place::Inside, _) => Some(self.read_inside(side, input, context)),
@@ -275,8 +287,13 @@ impl Dialogue for Conversation {
         }
     }
 
-    fn heard(&mut self, side: Side, _end: Position, last: Origin) {
+    fn heard(&mut self, side: Side, end: Position, last: Origin) {
         let way = self.way(side);
+        let left = way.end.since(end);
+        if way.place == Place::Inside && way.is_torn && left >= 0 {
+            way.is_torn = false;
+            way.ended = (left == 0).then_some(last);
+        }
         if std::mem::take(&mut way.is_losing) {
             way.lost_to_ns = last.ended_ns;
         }
@@ -308,6 +325,8 @@ impl Dialogue for Conversation {
     }
 
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {
+        self.settle(Side::Client, context);
+        self.settle(Side::Server, context);
         let silence_ns = context.limits.silence_ns;
         let is_silent = |request: &Request| {
             watermark_ns.saturating_sub(request.started_ns) > silence_ns && !request.reported
@@ -328,6 +347,8 @@ impl Dialogue for Conversation {
     }
 
     fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+        self.settle(Side::Client, context);
+        self.settle(Side::Server, context);
         self.tear(Side::Client);
         self.tear(Side::Server);
         if let Some((request, response)) = self.answering.take() {

@@ -249,6 +249,14 @@ fn holes_in_records_do_no_harm() {
     let sent = wire.next_said(false, &said[begin..end]);
     wire.give(&Said { head: Vec::new(), tail: Vec::new(), ..sent });
     wire.server(&said[end..]);
+    // Even to the end of a response, of which all that counts was said before.
+    let said = fetched(6, 0, &[("a", 0, 0, &[40_000])]);
+    let begin = said.len() - batch(40_000).len();
+    wire.client(fetch(6, &[("a", 0)])).server(&said[..begin]);
+    let sent = wire.next_said(false, &said[begin..]);
+    wire.give(&Said { head: Vec::new(), tail: Vec::new(), ..sent });
+    let ended_ns = wire.now_ns;
+    wire.client(fetch(7, &[("a", 0)]));
     wire.close(CloseReason::Finished);
     assert_eq!(
         wire.told(),
@@ -258,11 +266,14 @@ fn holes_in_records_do_no_harm() {
             "Fetch a,b UNKNOWN_TOPIC_OR_PARTITION complete",
             "Fetch a,b UNKNOWN_TOPIC_OR_PARTITION complete",
             "Fetch a,b UNKNOWN_TOPIC_OR_PARTITION complete",
+            "Fetch a NONE complete",
+            "Fetch a  no_response",
         ]
     );
     let count = |at| attribute(&wire, at, "messaging.batch.message_count");
     assert_eq!((count(0).as_deref(), count(1), count(2)), (Some("50000"), None, None));
     assert_eq!((count(3).as_deref(), count(4)), (Some("40000"), None));
+    assert_eq!(wire.views[5].ended_ns, ended_ns);
     // The name and the records of the second topic were needed; nothing else is missing.
     assert_eq!(wire.engine.ledger().socket.bytes.lost_total(), lost);
     assert!(lost < 2 * batch(40_000).len() as u64);
