@@ -1,6 +1,5 @@
 //! Kafka with clients that count, against what Alaz reports.
 
-use std::collections::BTreeMap;
 use std::process::Command;
 
 use alaz_tests::alaz::{Seen, Watch};
@@ -72,23 +71,23 @@ fn attribute<'a>(exchange: &'a Exchange, name: &str) -> Option<&'a str> {
     exchange.attributes.get(name).and_then(|value| value.as_str())
 }
 
-/// What was reported of this method, with this target.
-fn all<'a>(seen: &'a Seen, port: u16, method: &str, target: &str) -> Vec<&'a Exchange> {
+/// Exchanges of this method, target and status; `*` stands for any target.
+fn all<'a>(seen: &'a Seen, port: u16, line: &str) -> Vec<&'a Exchange> {
     let mut found = seen.at(port);
-    found.retain(|exchange| exchange.method == method && exchange.target == target);
+    found.retain(|exchange| {
+        let any_target = format!("{} * {}", exchange.method, exchange.status);
+        line == exchange.line() || line == any_target
+    });
     found
 }
 
-/// How many records these exchanges moved.
+/// How many records these exchanges moved; all must say so.
 fn records(exchanges: &[&Exchange]) -> u64 {
     let count = |exchange: &&Exchange| {
-        attribute(exchange, "messaging.batch.message_count")?.parse::<u64>().ok()
+        let count = attribute(exchange, "messaging.batch.message_count");
+        count.map_or(0, |count| count.parse::<u64>().unwrap())
     };
-    exchanges.iter().filter_map(count).sum()
-}
-
-fn count(exchanges: &[&Exchange], is_counted: impl Fn(&Exchange) -> bool) -> usize {
-    exchanges.iter().filter(|exchange| is_counted(exchange)).count()
+    exchanges.iter().map(count).sum()
 }
 
 #[test]
@@ -107,10 +106,58 @@ fn clients_of_kafka_are_reported_as_they_count() {
     kafka.tool("ConsumerPerformance", &received);
 
     let seen = watch.finish();
-    let mut counts = BTreeMap::new();
+    assert!(!seen.text.contains("canary7f3a"));
+    let of = |line: &str| all(&seen, kafka.port, line);
+
+    // kafka-python sent each record in a request of its own.
+    let produced = of("Produce orders NONE");
+    assert_eq!((produced.len(), records(&produced)), (101, 101));
+    let to_first = |exchange: &&&Exchange| {
+        attribute(exchange, "messaging.destination.partition.id") == Some("0")
+    };
+    assert_eq!(produced.iter().filter(to_first).count(), 51);
+    assert!(produced.iter().any(|exchange| exchange.request_bytes > 900_000));
+    let careless = of("Produce orders ");
+    assert_eq!((careless.len(), records(&careless)), (20, 20));
+    assert!(careless.iter().all(|exchange| exchange.outcome == "one_way"));
+    assert_eq!(of("Produce small MESSAGE_TOO_LARGE").len(), 1);
+    assert!(!of("Metadata * UNKNOWN_TOPIC_OR_PARTITION").is_empty());
+    assert_eq!(records(&of("Fetch orders NONE")), 121);
+
+    // librdkafka sent them in batches.
+    assert_eq!(records(&of("Produce bills NONE")), 60);
+    assert_eq!(records(&of("Fetch bills NONE")), 60);
+
+    // The Java client tells topics by ids, whose names it may have asked for elsewhere.
+    let by_id = [of("Produce metrics NONE"), of("Produce  NONE")].concat();
+    assert_eq!(records(&by_id), 2000);
+
+    for group in ["billing", "audit", "graphs"] {
+        let is_in_group = |exchange: &&Exchange| {
+            attribute(exchange, "messaging.consumer.group.name") == Some(group)
+        };
+        for method in ["JoinGroup", "SyncGroup", "LeaveGroup", "OffsetCommit", "FindCoordinator"] {
+            let found = of(&format!("{method} * NONE"));
+            assert!(found.into_iter().any(|exchange| is_in_group(&exchange)), "{method} {group}");
+        }
+    }
     for exchange in seen.at(kafka.port) {
         assert_eq!(exchange.protocol, "kafka");
-        *counts.entry(format!("{} {}", exchange.line(), exchange.outcome)).or_insert(0) += 1;
+        // Of a client that has left, only the broker was there to the end.
+        let latency_ns = exchange.latency_ns.or(exchange.server_latency_ns);
+        assert_eq!(latency_ns.is_some(), exchange.outcome == "complete", "{exchange:?}");
+        let is_error = !matches!(&*exchange.status, "" | "NONE");
+        assert_eq!(attribute(exchange, "error.type").is_some(), is_error, "{exchange:?}");
+        // Clients leave without waiting for what they have asked for.
+        let is_left = exchange.outcome == "no_response";
+        assert_eq!(exchange.error, is_error || is_left, "{exchange:?}");
+        if exchange.method == "Fetch" && exchange.outcome == "complete" {
+            assert_eq!(attribute(exchange, "alaz.waiting"), Some("true"), "{exchange:?}");
+        }
     }
-    say(&format!("{counts:#?} {:?}", seen.ledger));
+    // The broker's own connection to its controller is older than the watch.
+    assert!(!all(&seen, kafka.controller_port, "BrokerHeartbeat  NONE").is_empty());
+    let lost = &seen.ledger.total.bytes.lost;
+    let exchanges = &seen.ledger.exchanges;
+    say(&format!("{} exchanges, {exchanges:?}, lost {lost:?}", seen.at(kafka.port).len()));
 }
