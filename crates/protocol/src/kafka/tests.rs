@@ -253,8 +253,10 @@ fn holes_in_records_do_no_harm() {
     let said = fetched(6, 0, &[("a", 0, 0, &[40_000])]);
     let begin = said.len() - batch(40_000).len();
     wire.client(fetch(6, &[("a", 0)])).server(&said[..begin]);
-    let sent = wire.next_said(false, &said[begin..]);
-    wire.give(&Said { head: Vec::new(), tail: Vec::new(), ..sent });
+    for part in [&said[begin..begin + 30_000], &said[begin + 30_000..]] {
+        let sent = wire.next_said(false, part);
+        wire.give(&Said { head: Vec::new(), tail: Vec::new(), ..sent });
+    }
     let ended_ns = wire.now_ns;
     wire.client(fetch(7, &[("a", 0)]));
     wire.close(CloseReason::Finished);
