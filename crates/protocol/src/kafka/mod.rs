@@ -74,8 +74,8 @@ struct Way {
     end: Position,
     /// The frame is read, or passed over, up to here.
     at: Position,
-    /// Something was lost since the frame began, and maybe after it.
-    is_torn: bool,
+    /// Why something was lost since the frame began, and maybe after it.
+    torn: Option<UnpairedReason>,
     /// Who moved the last byte of the frame, where that was not copied: nobody was asked to read it.
     ended: Option<Origin>,
     /// Its fields; `None` where what is left of them is not read.
@@ -116,7 +116,7 @@ impl Conversation {
             place: if start.mid_stream { Place::Adrift } else { Place::Frame },
             end: Position::default(),
             at: Position::default(),
-            is_torn: false,
+            torn: None,
             ended: None,
             walk: None,
             is_losing: false,
@@ -161,7 +161,8 @@ impl Conversation {
             overrun => {
                 self.tear(side);
                 if overrun.is_err() {
-                    self.lose_course(side, self.reason, context);
+                    let reason = self.way(side).torn.unwrap_or(UnpairedReason::Gap);
+                    self.lose_course(side, reason, context);
                 }
                 self.frame_ends(side, Origin::default(), context);
                 return Step::Again;
@@ -222,7 +223,7 @@ impl Conversation {
 
     fn frame_ends(&mut self, side: Side, last: Origin, context: &mut Context<'_>) {
         let way = self.way(side);
-        (way.walk, way.is_torn, way.ended) = (None, false, None);
+        (way.walk, way.torn, way.ended) = (None, None, None);
         if way.place == Place::Inside {
             way.place = Place::Frame;
         }
@@ -232,11 +233,13 @@ impl Conversation {
         }
     }
 
-    /// Ends a frame of which the last bytes were not copied.
-    fn settle(&mut self, side: Side, context: &mut Context<'_>) {
-        if let Some(last) = self.way(side).ended {
-            self.tear(side);
-            self.frame_ends(side, last, context);
+    /// Ends frames of which the last bytes were not copied.
+    fn settle(&mut self, context: &mut Context<'_>) {
+        for side in [Side::Client, Side::Server] {
+            if let Some(last) = self.way(side).ended {
+                self.tear(side);
+                self.frame_ends(side, last, context);
+            }
         }
     }
 
@@ -263,13 +266,15 @@ impl Conversation {
 
     /// Whether the answer to a request may be among what was lost.
     fn may_be_answered(&self, request: &Request) -> bool {
-        self.server.is_losing || self.server.is_torn || request.started_ns <= self.server.lost_to_ns
+        self.server.is_losing
+            || self.server.torn.is_some()
+            || request.started_ns <= self.server.lost_to_ns
     }
 }
 
 impl Dialogue for Conversation {
     fn read(&mut self, side: Side, input: &Input<'_>, context: &mut Context<'_>) -> Option<Step> {
-        self.settle(side, context);
+        self.settle(context);
         match (self.way(side).place, side) {
             (Place::Opaque, _) => Some(Step::Ignore),
             (Place::Inside, _) => Some(self.read_inside(side, input, context)),
@@ -290,8 +295,8 @@ impl Dialogue for Conversation {
     fn heard(&mut self, side: Side, end: Position, last: Origin) {
         let way = self.way(side);
         let left = way.end.since(end);
-        if way.place == Place::Inside && way.is_torn && left >= 0 {
-            way.is_torn = false;
+        if way.place == Place::Inside && way.torn.is_some() && left >= 0 {
+            way.torn = None;
             way.ended = (left == 0).then_some(last);
         }
         if std::mem::take(&mut way.is_losing) {
@@ -307,10 +312,7 @@ impl Dialogue for Conversation {
     fn lost(&mut self, side: Side, reason: UnpairedReason, context: &mut Context<'_>) {
         match self.way(side).place {
             // Its end is known all the same: what comes next shows whether it is missing too.
-            Place::Inside => {
-                self.way(side).is_torn = true;
-                self.reason = reason;
-            }
+            Place::Inside => self.way(side).torn = Some(reason),
             Place::Frame | Place::Adrift => self.lose_course(side, reason, context),
             Place::Opaque => {}
         }
@@ -325,8 +327,7 @@ impl Dialogue for Conversation {
     }
 
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {
-        self.settle(Side::Client, context);
-        self.settle(Side::Server, context);
+        self.settle(context);
         let silence_ns = context.limits.silence_ns;
         let is_silent = |request: &Request| {
             watermark_ns.saturating_sub(request.started_ns) > silence_ns && !request.reported
@@ -347,12 +348,11 @@ impl Dialogue for Conversation {
     }
 
     fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
-        self.settle(Side::Client, context);
-        self.settle(Side::Server, context);
+        self.settle(context);
         self.tear(Side::Client);
         self.tear(Side::Server);
         if let Some((request, response)) = self.answering.take() {
-            let is_torn = self.server.is_torn;
+            let is_torn = self.server.torn.is_some();
             let outcome = if is_torn { Outcome::Partial } else { Outcome::Reset };
             request.report(Some(&response), outcome, context);
         }
@@ -360,12 +360,13 @@ impl Dialogue for Conversation {
             CloseReason::Reset => Outcome::Reset,
             _ => Outcome::NoResponse,
         };
+        let lost = self.server.torn.unwrap_or(self.reason);
         let asking = self.asking.take().filter(|asking| !asking.is_one_way());
         for request in std::mem::take(&mut self.pending).into_iter().chain(asking) {
             if !self.may_be_answered(&request) {
                 request.report(None, outcome, context);
             } else if !request.reported {
-                context.exchanges.give_up(self.reason, 1);
+                context.exchanges.give_up(lost, 1);
             }
         }
     }

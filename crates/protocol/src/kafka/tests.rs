@@ -420,6 +420,9 @@ fn only_kafka_is_claimed() {
     odd[25] = 7;
     assert!(!yes(&odd[..4096], true), "7 brokers are not asked for");
     assert_eq!(claim(&fetched(1, 0, &[]), true), Claim::No);
+    // As clients greet a broker.
+    let (_, greeting) = FOREIGN.iter().find(|(name, _)| *name == "kafka").unwrap();
+    assert!(yes(greeting, false));
     for (name, bytes) in FOREIGN.iter().filter(|(name, _)| *name != "kafka") {
         for end in 1..=bytes.len() {
             assert!(!yes(&bytes[..end], true) && !yes(&bytes[..end], false), "{name} at {end}");
