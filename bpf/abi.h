@@ -12,11 +12,15 @@
 #define ALAZ_ABI_H
 
 /* Raised with every change of a layout below. Recordings carry it. */
-#define ABI_VERSION 3
+#define ABI_VERSION 4
 
 /* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
 #define HEAD_MAX 4096
 #define TAIL_MAX 256
+
+/* Datagrams from or to these ports are told of; others are only counted. RFC 1035, RFC 6762. */
+#define PORT_DNS 53
+#define PORT_MDNS 5353
 
 #define COMM_MAX 16
 #define FILENAME_MAX 128
@@ -39,6 +43,8 @@ enum record_kind {
 	RECORD_CLOSE = 3,
 	RECORD_EXEC = 4,
 	RECORD_EXIT = 5,
+	RECORD_FORK = 6,
+	RECORD_DATAGRAM = 7,
 };
 
 enum connection_role {
@@ -85,7 +91,10 @@ struct segment_record {
 	__u64 position;
 	/* When the call ended. */
 	__u64 time;
-	/* Sends: when the transport last put something on the wire; receives: 0. */
+	/*
+	 * Sends: when the transport last put something on the wire, if that can have been the
+	 * first byte of this call; else, and for receives, 0.
+	 */
 	__u64 sent;
 	__u32 pid;
 	__u32 tid;
@@ -95,6 +104,23 @@ struct segment_record {
 	__u8 reserved[3];
 };
 
+/*
+ * A UDP datagram that may be of a protocol that is read, told by its ports. Unlike a connection's
+ * bytes it brings its addresses itself; the remote one is 0 where nobody named it. Of `call` neither
+ * the position nor the generation mean anything.
+ */
+struct datagram_record {
+	__u32 kind;
+	__u16 family;
+	__u16 reserved;
+	__u8 local_address[16];
+	__u8 remote_address[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 network_namespace;
+	struct segment_record call;
+};
+
 /* A connection ended. */
 struct close_record {
 	__u32 kind;
@@ -102,6 +128,9 @@ struct close_record {
 	__u32 error;
 	struct connection_key key;
 	__u64 time;
+	/* Behind the last byte of each direction; what waited to be read is not counted in. */
+	__u64 send_position;
+	__u64 receive_position;
 };
 
 /* A program started in a process. */
@@ -115,6 +144,15 @@ struct exec_record {
 	__u8 comm[COMM_MAX];
 	__u8 filename[FILENAME_MAX];
 	__u8 arguments[ARGUMENTS_MAX];
+};
+
+/* A process was born of another, and runs the same program. */
+struct fork_record {
+	__u32 kind;
+	__u32 pid;
+	__u32 parent;
+	__u32 reserved;
+	__u64 time;
 };
 
 /* A process ended. */
@@ -147,6 +185,12 @@ struct counters {
 	struct quantity unreadable;
 	/* Records other than segments that found no room in the ring. */
 	__u64 events_lost;
+	/* The same of UDP: all datagrams; those that nobody reads; no room; sent on without bytes. */
+	struct quantity datagrams_seen;
+	struct quantity datagrams_passed;
+	struct quantity datagrams_ring_full;
+	struct quantity datagrams_missed;
+	struct quantity datagrams_unreadable;
 };
 
 #endif

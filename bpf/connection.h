@@ -5,17 +5,29 @@
 
 #include "shared.h"
 
+enum connection_state {
+	CONNECTION_OPEN,
+	/* It is over, which is told when nothing waits to be read any more. */
+	CONNECTION_OVER,
+	CONNECTION_TOLD,
+};
+
 struct connection {
 	__u64 generation;
 	/* As they were when it was made: a socket whose ports differ is another connection. */
-	__u32 port_pair;
-	/* The socket's error when it closed, kept until what it still held has been read. */
+	__u32 ports;
+	__u32 state;
+	/* What is told of its end. Bytes may still be read after it. */
 	__u32 error;
+	__u32 reserved;
+	__u64 send_position;
+	__u64 receive_position;
 };
 
 /*
- * By socket. Entries go when the socket closes; a plain hash, since an LRU one costs the
- * application more on every lookup. When it is full, new connections are counted as lost.
+ * By socket. Entries stay as long as the socket, so that a call that ends after its connection finds
+ * it. A plain hash, since an LRU one costs the application more on every lookup. When it is full, new
+ * connections are counted as lost.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -88,19 +100,22 @@ static __always_inline void read_progress(struct sock *sk, struct progress *prog
 	progress->receive_position = position_at(read, progress->consumed);
 }
 
-static __always_inline void read_addresses(struct sock *sk, struct open_record *record)
+/* Both ports. The local one is where it stays when the socket gives it back to the kernel. */
+static __always_inline __u32 ports_of(struct sock *sk)
 {
-	record->family = READ(sk, __sk_common.skc_family);
-	record->local_port = __builtin_bswap16(READ(sk, __sk_common.skc_num));
-	record->remote_port = READ(sk, __sk_common.skc_dport);
-	if (record->family == AF_INET) {
-		*(__u32 *)record->local_address = READ(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)record->remote_address = READ(sk, __sk_common.skc_daddr);
+	struct inet_sock *inet = KERNEL_POINTER(struct inet_sock, sk);
+
+	return (__u32)READ(inet, inet_sport) << 16 | READ(sk, __sk_common.skc_dport);
+}
+
+static __always_inline void read_addresses(struct sock *sk, __u8 *local, __u8 *remote)
+{
+	if (READ(sk, __sk_common.skc_family) == AF_INET) {
+		*(__u32 *)local = READ(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)remote = READ(sk, __sk_common.skc_daddr);
 	} else {
-		bpf_core_read(record->local_address, sizeof(record->local_address),
-			      &sk->__sk_common.skc_v6_rcv_saddr);
-		bpf_core_read(record->remote_address, sizeof(record->remote_address),
-			      &sk->__sk_common.skc_v6_daddr);
+		bpf_core_read(local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(remote, 16, &sk->__sk_common.skc_v6_daddr);
 	}
 }
 
@@ -120,15 +135,69 @@ static __noinline bool emit_open(__u32 lane, struct open_record *record)
 	return emit(lane, record, sizeof(*record));
 }
 
-static __noinline bool emit_close(__u32 lane, struct close_record *record)
+static __noinline bool emit_close(__u32 lane, __u64 socket, struct connection *entry)
 {
-	return emit(lane, record, sizeof(*record));
+	struct close_record record = {};
+
+	record.kind = RECORD_CLOSE;
+	record.error = entry->error;
+	record.key.socket = socket;
+	record.key.generation = entry->generation;
+	record.time = bpf_ktime_get_ns();
+	record.send_position = entry->send_position;
+	record.receive_position = entry->receive_position;
+	return emit(lane, &record, sizeof(record));
+}
+
+/* The entry of this very connection. */
+static __always_inline struct connection *known(struct sock *sk)
+{
+	__u64 socket = (__u64)sk;
+	struct connection *entry = bpf_map_lookup_elem(&connections, &socket);
+
+	return entry && entry->ports == ports_of(sk) ? entry : 0;
+}
+
+static __always_inline void tell_end(__u32 lane, __u64 socket, struct connection *entry)
+{
+	if (entry->state == CONNECTION_TOLD)
+		return;
+	entry->state = CONNECTION_TOLD;
+	emit_close(lane, socket, entry);
+}
+
+/* What it has to tell of its end, while that can still be read off the socket. */
+static __always_inline void note_end(struct connection *entry, struct sock *sk, bool sent_fin)
+{
+	struct progress progress;
+
+	read_progress(sk, &progress);
+	entry->error = READ(sk, sk_err);
+	/* The FIN takes a number, and is no byte. */
+	entry->send_position = progress.send_position - sent_fin;
+	entry->receive_position = progress.receive_position;
+	entry->state = CONNECTION_OVER;
+}
+
+/* The socket is another connection from now on, or none. */
+static __always_inline void forget(__u32 lane, struct sock *sk)
+{
+	__u64 socket = (__u64)sk;
+	struct connection *entry = bpf_map_lookup_elem(&connections, &socket);
+
+	if (!entry)
+		return;
+	if (entry->state == CONNECTION_OPEN)
+		note_end(entry, sk, false);
+	tell_end(lane, socket, entry);
+	bpf_map_delete_elem(&connections, &socket);
 }
 
 /*
- * Remembers a connection and tells the user side of it. Where there is no room for the record it is
- * forgotten again, so that the next call tries anew. Returns its generation, or 0. Two threads that
- * meet here both tell of it; the later generation stays.
+ * Remembers a connection and tells the user side of it; returns its generation, or 0 where there is
+ * no room. Its time is taken before others can find it, so it comes before their segments in time,
+ * if not in the ring. Where there is no room for the record it is forgotten again, and the next call
+ * tries anew.
  */
 static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u32 mid_stream,
 				  struct progress *progress)
@@ -146,13 +215,24 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 	record.receive_position = progress->receive_position;
 	record.key.socket = socket;
 	record.key.generation = record.time;
-	read_addresses(sk, &record);
+	record.family = READ(sk, __sk_common.skc_family);
+	record.local_port = ports_of(sk) >> 16;
+	record.remote_port = ports_of(sk);
+	read_addresses(sk, record.local_address, record.remote_address);
 	record.network_namespace = namespace_of(sk);
 
 	entry.generation = record.time;
-	entry.port_pair = READ(sk, __sk_common.skc_portpair);
-	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_ANY))
-		return 0;
+	entry.ports = ports_of(sk);
+	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST)) {
+		struct connection *other = known(sk);
+
+		/* Another thread was faster, or an end was missed. */
+		if (other)
+			return other->generation;
+		forget(lane, sk);
+		if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST))
+			return 0;
+	}
 	if (!emit_open(lane, &record)) {
 		bpf_map_delete_elem(&connections, &socket);
 		return 0;
@@ -161,41 +241,20 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 }
 
 /*
- * The entry of this very connection: a socket that connects again has other ports. One that is
- * closed has given its port back, but keeps its entry while there is something to read.
+ * The connection is over, but the application may still read what came before, and a call that holds
+ * the socket has not been recorded yet.
  */
-static __always_inline struct connection *known(struct sock *sk)
+static __always_inline void conclude(__u32 lane, struct sock *sk, int before)
 {
 	__u64 socket = (__u64)sk;
 	struct connection *entry = bpf_map_lookup_elem(&connections, &socket);
 
-	if (!entry || entry->port_pair == READ(sk, __sk_common.skc_portpair) ||
-	    READ(sk, __sk_common.skc_state) == TCP_CLOSE)
-		return entry;
-	return 0;
-}
-
-/* The connection is over, but the application may still read what came before. */
-static __always_inline void conclude(__u32 lane, struct sock *sk, bool destroyed)
-{
-	__u64 socket = (__u64)sk;
-	struct connection *entry;
-	struct close_record record = {};
-
-	entry = bpf_map_lookup_elem(&connections, &socket);
-	if (!entry)
+	if (!entry || entry->state != CONNECTION_OPEN)
 		return;
-	if (!destroyed && has_unread(sk)) {
-		entry->error = READ(sk, sk_err);
-		return;
-	}
-	record.kind = RECORD_CLOSE;
-	record.error = entry->error ? entry->error : READ(sk, sk_err);
-	record.key.socket = socket;
-	record.key.generation = entry->generation;
-	record.time = bpf_ktime_get_ns();
-	bpf_map_delete_elem(&connections, &socket);
-	emit_close(lane, &record);
+	note_end(entry, sk, before == TCP_FIN_WAIT1 || before == TCP_FIN_WAIT2 ||
+				    before == TCP_CLOSING || before == TCP_LAST_ACK);
+	if (!READ(sk, sk_lock.owned) && !has_unread(sk))
+		tell_end(lane, socket, entry);
 }
 
 #endif

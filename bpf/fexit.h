@@ -16,14 +16,13 @@ int BPF_PROG(on_send, struct sock *sk, struct msghdr *message, size_t asked, int
 	return record_call(&call, result);
 }
 
-SEC("fexit/tcp_recvmsg")
-int on_receive(__u64 *arguments)
+static __always_inline int record_receive(__u64 *arguments, __u32 lane)
 {
 	struct call call = {
 		.sk = (struct sock *)arguments[0],
 		.message = (struct msghdr *)arguments[1],
 		.asked = arguments[2],
-		.lane = LANE_RECEIVE,
+		.lane = lane,
 	};
 	int result;
 
@@ -41,6 +40,43 @@ int on_receive(__u64 *arguments)
 		result = arguments[4];
 	}
 	return record_call(&call, result);
+}
+
+SEC("fexit/tcp_recvmsg")
+int on_receive(__u64 *arguments)
+{
+	return record_receive(arguments, LANE_RECEIVE);
+}
+
+SEC("fexit/udp_sendmsg")
+int BPF_PROG(on_udp_send, struct sock *sk, struct msghdr *message, size_t asked, int result)
+{
+	struct call call = { .sk = sk, .message = message, .asked = asked, .lane = LANE_UDP_SEND };
+
+	/* udpv6_sendmsg comes here with IPv4 addresses, and is seen itself. */
+	if (READ(KERNEL_POINTER(struct sock, sk), __sk_common.skc_family) != AF_INET)
+		return 0;
+	return record_call(&call, result);
+}
+
+SEC("fexit/udpv6_sendmsg")
+int BPF_PROG(on_udp6_send, struct sock *sk, struct msghdr *message, size_t asked, int result)
+{
+	struct call call = { .sk = sk, .message = message, .asked = asked, .lane = LANE_UDP6_SEND };
+
+	return record_call(&call, result);
+}
+
+SEC("fexit/udp_recvmsg")
+int on_udp_receive(__u64 *arguments)
+{
+	return record_receive(arguments, LANE_UDP_RECEIVE);
+}
+
+SEC("fexit/udpv6_recvmsg")
+int on_udp6_receive(__u64 *arguments)
+{
+	return record_receive(arguments, LANE_UDP6_RECEIVE);
 }
 
 /* sendfile(2) and splice(2) to a socket, before 6.5; since then they use tcp_sendmsg. */

@@ -38,6 +38,7 @@ enum bpf_map_type {
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
 #define MSG_OOB 1
@@ -53,7 +54,11 @@ enum bpf_map_type {
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_SYN_RECV 3
+#define TCP_FIN_WAIT1 4
+#define TCP_FIN_WAIT2 5
 #define TCP_CLOSE 7
+#define TCP_LAST_ACK 9
+#define TCP_CLOSING 11
 /* include/net/sock.h, enum sock_flags: the peer has finished. */
 #define SOCK_DONE 1
 
@@ -105,8 +110,14 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 };
 
+/* Who holds the socket: a call that is under way. */
+typedef struct {
+	int owned;
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 	__u16 sk_protocol;
 	int sk_err;
 };
@@ -116,10 +127,16 @@ struct tcp_sock {
 	__u32 rcv_nxt;
 	__u32 copied_seq;
 	__u32 snd_una;
+	__u32 snd_nxt;
 	__u32 write_seq;
 	__u64 bytes_received;
 	__u64 bytes_acked;
 	__u64 tcp_wstamp_ns;
+};
+
+/* The local port, which stays when the socket has given it back. */
+struct inet_sock {
+	__be16 inet_sport;
 };
 
 struct inet_connection_sock {
@@ -153,6 +170,7 @@ struct iov_iter___before_5_14 {
 };
 
 struct msghdr {
+	void *msg_name;
 	struct iov_iter msg_iter;
 };
 
@@ -203,6 +221,15 @@ struct linux_binprm {
 struct user_iovec {
 	__u64 base;
 	__u64 length;
+};
+
+/* sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)). */
+struct user_address {
+	__u16 family;
+	__be16 port;
+	/* IPv4: the address; IPv6: flow information. */
+	__u32 first;
+	__u8 address[16];
 };
 
 struct user_msghdr {

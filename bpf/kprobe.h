@@ -48,6 +48,9 @@ static __always_inline void account_unended(struct call *call)
 	struct sock *sk = KERNEL_POINTER(struct sock, call->sk);
 	__u32 moved;
 
+	/* Of datagrams nothing tells. */
+	if (moves_datagrams(call))
+		return;
 	if (moves_nothing(call->flags) || READ(sk, __sk_common.skc_portpair) != call->port_pair)
 		return;
 	moved = stream_sequence(sk, call) - call->sequence;
@@ -66,8 +69,10 @@ static __always_inline int begin(struct call *call)
 	unended = bpf_map_lookup_elem(&calls, &thread);
 	if (unended)
 		account_unended(unended);
-	call->port_pair = READ(sk, __sk_common.skc_portpair);
-	call->sequence = stream_sequence(sk, call);
+	if (!moves_datagrams(call)) {
+		call->port_pair = READ(sk, __sk_common.skc_portpair);
+		call->sequence = stream_sequence(sk, call);
+	}
 	bpf_map_update_elem(&calls, &thread, call, BPF_ANY);
 	return 0;
 }
@@ -78,8 +83,15 @@ static __always_inline int end(__u32 lane, __s32 result)
 	struct call *begun = bpf_map_lookup_elem(&calls, &thread);
 	struct call call;
 
+	/* The inner one of two: see on_udp_send_begin. */
+	if (begun && lane == LANE_UDP_SEND && begun->lane == LANE_UDP6_SEND)
+		return 0;
 	if (!begun || begun->lane != lane) {
-		if (result > 0 && thread >> 32 != settings.own_pid)
+		if (result <= 0 || thread >> 32 == settings.own_pid)
+			return 0;
+		if (lane >= LANE_UDP_SEND)
+			count_missed_datagrams(lane, 1);
+		else
 			count_missed(lane, 1, result);
 		return 0;
 	}
@@ -107,8 +119,7 @@ int on_send_end(struct pt_regs *regs)
 	return end(LANE_SEND, RESULT(regs));
 }
 
-SEC("kprobe/tcp_recvmsg")
-int on_receive_begin(struct pt_regs *regs)
+static __always_inline int begin_receive(struct pt_regs *regs, __u32 lane)
 {
 	/* Both are read, so that the compiler does not choose an address, which is not allowed. */
 	__u32 flags = PARAMETER_4(regs), flags_behind_nonblock = PARAMETER_5(regs);
@@ -116,7 +127,7 @@ int on_receive_begin(struct pt_regs *regs)
 		.sk = (struct sock *)PARAMETER_1(regs),
 		.message = (struct msghdr *)PARAMETER_2(regs),
 		.asked = PARAMETER_3(regs),
-		.lane = LANE_RECEIVE,
+		.lane = lane,
 	};
 
 	barrier_var(flags);
@@ -126,10 +137,81 @@ int on_receive_begin(struct pt_regs *regs)
 	return begin(&call);
 }
 
+SEC("kprobe/tcp_recvmsg")
+int on_receive_begin(struct pt_regs *regs)
+{
+	return begin_receive(regs, LANE_RECEIVE);
+}
+
 SEC("kretprobe/tcp_recvmsg")
 int on_receive_end(struct pt_regs *regs)
 {
 	return end(LANE_RECEIVE, RESULT(regs));
+}
+
+static __always_inline int begin_datagram(struct pt_regs *regs, __u32 lane)
+{
+	struct call call = {
+		.sk = (struct sock *)PARAMETER_1(regs),
+		.message = (struct msghdr *)PARAMETER_2(regs),
+		.asked = PARAMETER_3(regs),
+		.lane = lane,
+	};
+
+	return begin(&call);
+}
+
+SEC("kprobe/udp_sendmsg")
+int on_udp_send_begin(struct pt_regs *regs)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, PARAMETER_1(regs));
+
+	/* udpv6_sendmsg comes here with IPv4 addresses, and is seen itself. */
+	if (READ(sk, __sk_common.skc_family) != AF_INET)
+		return 0;
+	return begin_datagram(regs, LANE_UDP_SEND);
+}
+
+SEC("kretprobe/udp_sendmsg")
+int on_udp_send_end(struct pt_regs *regs)
+{
+	return end(LANE_UDP_SEND, RESULT(regs));
+}
+
+SEC("kprobe/udpv6_sendmsg")
+int on_udp6_send_begin(struct pt_regs *regs)
+{
+	return begin_datagram(regs, LANE_UDP6_SEND);
+}
+
+SEC("kretprobe/udpv6_sendmsg")
+int on_udp6_send_end(struct pt_regs *regs)
+{
+	return end(LANE_UDP6_SEND, RESULT(regs));
+}
+
+SEC("kprobe/udp_recvmsg")
+int on_udp_receive_begin(struct pt_regs *regs)
+{
+	return begin_receive(regs, LANE_UDP_RECEIVE);
+}
+
+SEC("kretprobe/udp_recvmsg")
+int on_udp_receive_end(struct pt_regs *regs)
+{
+	return end(LANE_UDP_RECEIVE, RESULT(regs));
+}
+
+SEC("kprobe/udpv6_recvmsg")
+int on_udp6_receive_begin(struct pt_regs *regs)
+{
+	return begin_receive(regs, LANE_UDP6_RECEIVE);
+}
+
+SEC("kretprobe/udpv6_recvmsg")
+int on_udp6_receive_end(struct pt_regs *regs)
+{
+	return end(LANE_UDP6_RECEIVE, RESULT(regs));
 }
 
 /* sendfile(2) and splice(2) to a socket, before 6.5; since then they use tcp_sendmsg. */

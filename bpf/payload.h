@@ -35,7 +35,8 @@ struct payload {
 
 /* One segment while it is put together. */
 struct segment_scratch {
-	struct segment_record record;
+	/* Ends in the record of the call, which is a segment's whole record. */
+	struct datagram_record datagram;
 	/* Twice the head, so that the verifier sees room for any head behind any offset. */
 	__u8 bytes[2 * HEAD_MAX];
 	/*
@@ -51,6 +52,10 @@ struct segment_scratch {
 	__u64 message;
 	/* What the same call moved behind this segment. */
 	__u64 behind;
+	/* Datagrams: where the caller names the other side, if it does. */
+	__u64 peer;
+	__u32 peer_is_kernels;
+	__u32 reserved;
 };
 
 struct {
@@ -65,7 +70,6 @@ static __always_inline struct segment_scratch *own_scratch(__u32 lane)
 	return bpf_map_lookup_elem(&segment_scratch, &lane);
 }
 
-
 /*
  * Receiving that leaves the stream where it is: a look at it, the urgent byte beside it, and what
  * is not of it at all (recv(2)).
@@ -78,7 +82,7 @@ static __always_inline bool moves_nothing(__u32 flags)
 /* Returns false when a page was not there. */
 static __always_inline bool copy_buffer(struct segment_scratch *scratch, __u64 base)
 {
-	struct segment_record *record = &scratch->record;
+	struct segment_record *record = &scratch->datagram.call;
 	__u32 length = record->length;
 	__u32 head = length < HEAD_MAX ? length : HEAD_MAX;
 	__u32 tail;
@@ -108,7 +112,7 @@ static __always_inline bool copy_buffer(struct segment_scratch *scratch, __u64 b
 /* One buffer of a vectored call; the head ends at the first byte left out, so it has no holes. */
 static __always_inline bool copy_part(struct segment_scratch *scratch, struct user_iovec *part)
 {
-	struct segment_record *record = &scratch->record;
+	struct segment_record *record = &scratch->datagram.call;
 	__u32 offset = record->head_length;
 	__u64 left = record->length - scratch->passed;
 	__u64 here = part->length < left ? part->length : left;
@@ -136,7 +140,7 @@ static __always_inline bool copy_part(struct segment_scratch *scratch, struct us
 /* The end of the buffer that holds the last byte, as far as the head did not reach. */
 static __always_inline bool copy_last(struct segment_scratch *scratch)
 {
-	struct segment_record *record = &scratch->record;
+	struct segment_record *record = &scratch->datagram.call;
 	__u32 offset = record->head_length;
 	__u32 tail = record->length - offset;
 
@@ -166,7 +170,7 @@ static __always_inline bool copy_vector(struct segment_scratch *scratch)
 		void *from = (void *)(payload->base + i * sizeof(part));
 		long failed;
 
-		if (i >= payload->count || scratch->passed >= scratch->record.length)
+		if (i >= payload->count || scratch->passed >= scratch->datagram.call.length)
 			break;
 		if (payload->shape == PAYLOAD_KERNEL_VECTOR)
 			failed = bpf_probe_read_kernel(&part, sizeof(part), from);
@@ -181,8 +185,8 @@ static __always_inline bool copy_vector(struct segment_scratch *scratch)
 		if (!copy_part(scratch, &part))
 			return false;
 	}
-	if (scratch->passed < scratch->record.length ||
-	    scratch->record.head_length == scratch->record.length)
+	if (scratch->passed < scratch->datagram.call.length ||
+	    scratch->datagram.call.head_length == scratch->datagram.call.length)
 		return true;
 	return copy_last(scratch);
 }
@@ -190,7 +194,10 @@ static __always_inline bool copy_vector(struct segment_scratch *scratch)
 static __always_inline bool copy_payload(struct segment_scratch *scratch)
 {
 	struct payload *payload = &scratch->payload;
-	struct user_msghdr message;
+	struct {
+		__u64 vector;
+		__u64 length;
+	} list;
 
 	switch (payload->shape) {
 	case PAYLOAD_NONE:
@@ -198,11 +205,12 @@ static __always_inline bool copy_payload(struct segment_scratch *scratch)
 	case PAYLOAD_BUFFER:
 		return copy_buffer(scratch, payload->base);
 	case PAYLOAD_MESSAGE:
-		if (bpf_probe_read_user(&message, sizeof(message), (void *)payload->base))
+		if (bpf_probe_read_user(&list, sizeof(list),
+					&((struct user_msghdr *)payload->base)->vector))
 			return false;
 		payload->shape = PAYLOAD_VECTOR;
-		payload->base = message.vector;
-		payload->count = message.vector_length;
+		payload->base = list.vector;
+		payload->count = list.length;
 		return copy_vector(scratch);
 	case PAYLOAD_VECTOR:
 	case PAYLOAD_KERNEL_VECTOR:

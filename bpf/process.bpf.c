@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Programs that start and processes that end, so that one that lives for milliseconds has a name. */
+/* Processes as they come, change and go, so that one that lives for milliseconds has a name. */
 #include "shared.h"
 
 /* Too large for the stack. */
@@ -62,5 +62,26 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	record.kind = RECORD_EXIT;
 	record.time = bpf_ktime_get_ns();
 	emit_exit(&record);
+	return 0;
+}
+
+static __noinline bool emit_fork(struct fork_record *record)
+{
+	return emit(LANE_FORK, record, sizeof(*record));
+}
+
+TRACEPOINT("sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct fork_record record = {};
+
+	record.pid = BPF_CORE_READ(child, tgid);
+	/* Else it is a thread. */
+	if (record.pid != (__u32)BPF_CORE_READ(child, pid))
+		return 0;
+	record.kind = RECORD_FORK;
+	record.parent = BPF_CORE_READ(parent, tgid);
+	record.time = bpf_ktime_get_ns();
+	emit_fork(&record);
 	return 0;
 }

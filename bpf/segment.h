@@ -7,19 +7,15 @@
 #include "payload.h"
 
 /*
- * The generation of the connection, which is introduced here when it was not seen to begin: it is
- * older than Alaz, or it carries data before it is established (TCP Fast Open, RFC 7413). 0 where
- * there is no room.
+ * The generation of a connection that was not seen to begin: it is older than Alaz, or it carries
+ * data before it is established (TCP Fast Open, RFC 7413). 0 where there is no room.
  */
-static __always_inline __u64 generation_of(__u32 lane, struct sock *sk, struct progress *before)
+static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct progress *before)
 {
-	struct connection *entry = known(sk);
 	__u32 role = ROLE_UNKNOWN;
 	bool mid_stream = false;
 	__u8 state;
 
-	if (entry)
-		return entry->generation;
 	state = READ(sk, __sk_common.skc_state);
 	if (state == TCP_SYN_SENT)
 		role = ROLE_CLIENT;
@@ -42,6 +38,7 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 {
 	struct segment_scratch *scratch;
 	struct segment_record *record;
+	struct connection *entry;
 	struct counters *count;
 	struct progress progress;
 	struct tcp_sock *tcp;
@@ -55,7 +52,7 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	count->seen.segments++;
 	count->seen.bytes += length;
 
-	record = &scratch->record;
+	record = &scratch->datagram.call;
 	sk = KERNEL_POINTER(struct sock, record->key.socket);
 	tcp = KERNEL_POINTER(struct tcp_sock, record->key.socket);
 	read_progress(sk, &progress);
@@ -73,14 +70,23 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		progress.sent -= length + scratch->behind;
 		progress.send_position -= length + scratch->behind;
 		record->position = progress.send_position;
-		record->sent = READ(tcp, tcp_wstamp_ns);
+		/* What was not sent yet is not what the stamp is of. */
+		record->sent = (__s32)(READ(tcp, snd_nxt) - (__u32)record->position) > 0 ?
+				       READ(tcp, tcp_wstamp_ns) : 0;
 	} else {
 		progress.consumed -= length + scratch->behind;
 		progress.receive_position -= length + scratch->behind;
 		record->position = progress.receive_position;
 		record->sent = 0;
 	}
-	record->key.generation = generation_of(lane, sk, &progress);
+	entry = known(sk);
+	if (!entry) {
+		record->key.generation = introduce_late(lane, sk, &progress);
+	} else {
+		record->key.generation = entry->generation;
+		if (entry->state == CONNECTION_OVER && direction == DIRECTION_RECEIVE)
+			entry->receive_position = record->position + length;
+	}
 	if (!record->key.generation) {
 		count->table_full.segments++;
 		count->table_full.bytes += length;
@@ -96,7 +102,7 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	barrier_var(copied);
 	if (copied > HEAD_MAX + TAIL_MAX)
 		return 0;
-	if (bpf_ringbuf_output(&ring, scratch, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
+	if (bpf_ringbuf_output(&ring, record, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
 		count->ring_full.segments++;
 		count->ring_full.bytes += length;
 	}
@@ -113,12 +119,15 @@ int BPF_PROG(on_state, struct sock *raw, int before, int after)
 	struct sock *sk = KERNEL_POINTER(struct sock, raw);
 	struct progress progress;
 
-	if (after != TCP_ESTABLISHED && after != TCP_CLOSE)
+	if (after != TCP_SYN_SENT && after != TCP_ESTABLISHED && after != TCP_CLOSE)
 		return 0;
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	if (after == TCP_CLOSE) {
-		conclude(LANE_STATE, sk, false);
+	if (after == TCP_SYN_SENT) {
+		/* It connects again. */
+		forget(LANE_STATE, sk);
+	} else if (after == TCP_CLOSE) {
+		conclude(LANE_STATE, sk, before);
 	} else if (!known(sk)) {
 		read_progress(sk, &progress);
 		/* Data in the SYN is behind the socket already; its call has not ended. */
@@ -133,7 +142,7 @@ int BPF_PROG(on_state, struct sock *raw, int before, int after)
 TRACEPOINT("tcp_destroy_sock")
 int BPF_PROG(on_destroy, struct sock *raw)
 {
-	conclude(LANE_DESTROY, KERNEL_POINTER(struct sock, raw), true);
+	forget(LANE_DESTROY, KERNEL_POINTER(struct sock, raw));
 	return 0;
 }
 

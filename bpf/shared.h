@@ -56,12 +56,17 @@ enum lane {
 	LANE_RECEIVE,
 	LANE_SEND_PAGE,
 	LANE_SPLICE_READ,
+	LANE_UDP_SEND,
+	LANE_UDP_RECEIVE,
+	LANE_UDP6_SEND,
+	LANE_UDP6_RECEIVE,
 	/* The others move no bytes. */
 	MOVING_LANES,
 	LANE_STATE = MOVING_LANES,
 	LANE_DESTROY,
 	LANE_EXEC,
 	LANE_EXIT,
+	LANE_FORK,
 	LANES,
 };
 
@@ -88,6 +93,16 @@ static __always_inline void count_missed(__u32 lane, __u64 segments, __u64 bytes
 	count->seen.bytes += bytes;
 	count->hook_missed.segments += segments;
 	count->hook_missed.bytes += bytes;
+}
+
+static __always_inline void count_missed_datagrams(__u32 lane, __u64 number)
+{
+	struct counters *count = own_counters(lane);
+
+	if (!count)
+		return;
+	count->datagrams_seen.segments += number;
+	count->datagrams_missed.segments += number;
 }
 
 /*

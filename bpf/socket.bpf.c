@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * TCP at the socket layer: every call that moves bytes, whichever system call it came by (io_uring
+ * TCP and UDP at the socket layer: every call that moves bytes, whichever system call it came by (io_uring
  * and senders inside the kernel included), and no call that does not.
  *
  * Built twice. With FEXIT the programs are called by the functions' own code when they return, and
@@ -8,6 +8,7 @@
  * end of a call.
  */
 #include "segment.h"
+#include "datagram.h"
 #include "message.h"
 
 /* Of one call: what its end needs to know from its beginning. */
@@ -27,7 +28,13 @@ struct call {
 
 static __always_inline bool is_send(struct call *call)
 {
-	return call->lane == LANE_SEND || call->lane == LANE_SEND_PAGE;
+	return call->lane == LANE_SEND || call->lane == LANE_SEND_PAGE ||
+	       call->lane == LANE_UDP_SEND || call->lane == LANE_UDP6_SEND;
+}
+
+static __always_inline bool moves_datagrams(struct call *call)
+{
+	return call->lane >= LANE_UDP_SEND;
 }
 
 /* The thread that makes the call; the kernel's own threads are no process. */
@@ -52,12 +59,19 @@ static __always_inline int record_call(struct call *call, __s32 result)
 	scratch = own_scratch(call->lane);
 	if (!scratch)
 		return 0;
-	scratch->record.key.socket = (__u64)call->sk;
+	scratch->datagram.call.key.socket = (__u64)call->sk;
 	scratch->message = (__u64)call->message;
 	scratch->behind = 0;
 	scratch->payload.shape = PAYLOAD_NONE;
 	if (call->message && !(call->flags & MSG_TRUNC))
 		describe(call->lane, call->asked, result);
+	if (moves_datagrams(call)) {
+		struct msghdr *message = KERNEL_POINTER(struct msghdr, call->message);
+
+		scratch->peer = (__u64)READ(message, msg_name);
+		scratch->peer_is_kernels = 1;
+		return record_datagram(call->lane, thread, direction, result);
+	}
 	return record_segment(call->lane, thread, direction, result);
 }
 

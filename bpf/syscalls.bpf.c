@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * TCP by syscall tracepoints, for kernels that allow no hook nearer to the sockets (socket.bpf.c).
+ * TCP and UDP by syscall tracepoints, for kernels that allow no hook nearer to the sockets (socket.bpf.c).
  *
  * All work is done when a call ends: its arguments are still in the saved registers, the result
  * says how much really moved, and readers that were blocked before we came are seen too. A hook on
  * the beginning of calls would cost every process again as much.
  */
 #include "segment.h"
+#include "datagram.h"
 #include "syscalls.h"
 
 /*
@@ -20,8 +21,8 @@ static __always_inline bool is_layered(struct sock *sk)
 	return READ(connection, icsk_ulp_ops);
 }
 
-/* The TCP socket behind a descriptor of this process; NULL for files, pipes and all else. */
-static __always_inline struct sock *tcp_socket(__u32 descriptor)
+/* The TCP or UDP socket behind a descriptor of this process; NULL for files, pipes and all else. */
+static __always_inline struct sock *internet_socket(__u32 descriptor)
 {
 	struct task_struct *task = CURRENT_TASK();
 	struct files_struct *files = READ(task, files);
@@ -32,7 +33,7 @@ static __always_inline struct sock *tcp_socket(__u32 descriptor)
 	struct inode *inode;
 	struct socket *socket;
 	struct sock *sk;
-	__u16 family;
+	__u16 family, protocol;
 
 	if (descriptor >= READ(table, max_fds))
 		return 0;
@@ -50,9 +51,10 @@ static __always_inline struct sock *tcp_socket(__u32 descriptor)
 	family = READ(sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	if (READ(sk, sk_protocol) != IPPROTO_TCP || is_layered(sk))
-		return 0;
-	return sk;
+	protocol = READ(sk, sk_protocol);
+	if (protocol == IPPROTO_TCP)
+		return is_layered(sk) ? 0 : sk;
+	return protocol == IPPROTO_UDP ? sk : 0;
 }
 
 /* Messages of one call that are looked at one by one; the rest is one segment, only counted. */
@@ -106,6 +108,46 @@ static __always_inline int record_messages(struct segment_scratch *scratch, stru
 	return 0;
 }
 
+/* The name in a message (sendmsg(2)). */
+static __always_inline __u64 peer_of(struct payload *payload)
+{
+	__u64 name = 0;
+
+	bpf_probe_read_user(&name, sizeof(name), (void *)payload->base);
+	return name;
+}
+
+/* Global for the same reason as record_segment. */
+__noinline int record_datagrams(__u64 messages, __u64 thread, __u32 direction, __u32 number,
+				__u32 shape)
+{
+	struct segment_scratch *scratch = own_scratch(LANE_SEND);
+	__u32 i;
+
+	if (!scratch)
+		return 0;
+	scratch->peer_is_kernels = 0;
+	for (i = 0; i < MESSAGES_MAX && i < number; i++) {
+		scratch->payload.shape = shape;
+		scratch->payload.skip = 0;
+		scratch->payload.base = messages + i * sizeof(struct user_mmsghdr);
+		scratch->peer = peer_of(&scratch->payload);
+		record_datagram(LANE_SEND, thread, direction, length_of_message(messages, i));
+	}
+	if (number > MESSAGES_MAX)
+		count_missed_datagrams(LANE_SEND, number - MESSAGES_MAX);
+	return 0;
+}
+
+static __always_inline int record_one_datagram(struct segment_scratch *scratch, struct call *call,
+					       __u64 thread, __u32 length)
+{
+	scratch->payload = call->payload;
+	scratch->peer = call->payload.shape == PAYLOAD_MESSAGE ? peer_of(&call->payload) : call->peer;
+	scratch->peer_is_kernels = 0;
+	return record_datagram(LANE_SEND, thread, call->direction, length);
+}
+
 static __always_inline int record_call(struct pt_regs *regs, long result)
 {
 	struct segment_scratch *scratch;
@@ -120,15 +162,19 @@ static __always_inline int record_call(struct pt_regs *regs, long result)
 	thread = bpf_get_current_pid_tgid();
 	if (thread >> 32 == settings.own_pid)
 		return 0;
-	sk = tcp_socket(call.descriptor);
+	sk = internet_socket(call.descriptor);
 	if (!sk && call.target >= 0) {
-		sk = tcp_socket(call.target);
+		sk = internet_socket(call.target);
 		call.direction = DIRECTION_SEND;
 	}
 	scratch = own_scratch(LANE_SEND);
 	if (!sk || !scratch)
 		return 0;
-	scratch->record.key.socket = (__u64)sk;
+	scratch->datagram.call.key.socket = (__u64)sk;
+	if (READ(sk, sk_protocol) == IPPROTO_UDP)
+		return call.is_many ? record_datagrams(call.payload.base, thread, call.direction,
+						       result, call.payload.shape)
+				    : record_one_datagram(scratch, &call, thread, result);
 	if (call.is_many)
 		return record_messages(scratch, &call, thread, result);
 	scratch->behind = 0;

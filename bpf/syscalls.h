@@ -7,6 +7,8 @@
 
 struct call {
 	__u32 descriptor;
+	/* Where the caller names the other side of a datagram. */
+	__u64 peer;
 	/* Calls from one descriptor to another: the one that is sent to, when it is a socket. */
 	__s32 target;
 	__u32 direction;
@@ -36,6 +38,7 @@ struct call {
 #define ARGUMENT_2(regs) READ(regs, si)
 #define ARGUMENT_3(regs) READ(regs, dx)
 #define ARGUMENT_4(regs) READ(regs, r10)
+#define ARGUMENT_5(regs) READ(regs, r8)
 /* 32-bit callers number their calls differently; __USER32_CS, arch/x86/include/asm/segment.h */
 #define IS_32_BIT(regs) (READ(regs, cs) == 0x23)
 #elif defined(__TARGET_ARCH_arm64)
@@ -59,6 +62,7 @@ struct call {
 #define ARGUMENT_2(regs) READ(regs, regs[1])
 #define ARGUMENT_3(regs) READ(regs, regs[2])
 #define ARGUMENT_4(regs) READ(regs, regs[3])
+#define ARGUMENT_5(regs) READ(regs, regs[4])
 /* PSR_MODE32_BIT, arch/arm64/include/uapi/asm/ptrace.h */
 #define IS_32_BIT(regs) (READ(regs, pstate) & 0x10)
 #else
@@ -75,17 +79,22 @@ static __always_inline bool socket_call(struct pt_regs *regs, struct call *call)
 	call->payload.shape = PAYLOAD_BUFFER;
 	call->descriptor = ARGUMENT_1(regs);
 	call->target = -1;
+	call->peer = 0;
 	call->is_many = false;
 	switch (CALL_NUMBER(regs)) {
 	case CALL_READ:
 		call->direction = DIRECTION_RECEIVE;
 		break;
 	case CALL_WRITE:
+		call->direction = DIRECTION_SEND;
+		break;
 	case CALL_SENDTO:
 		call->direction = DIRECTION_SEND;
+		call->peer = ARGUMENT_5(regs);
 		break;
 	case CALL_RECVFROM:
 		call->direction = DIRECTION_RECEIVE;
+		call->peer = ARGUMENT_5(regs);
 		flags = ARGUMENT_4(regs);
 		break;
 	case CALL_READV:

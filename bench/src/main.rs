@@ -60,6 +60,10 @@ struct Arguments {
     /// Fewer and shorter rounds: a first impression, no result
     #[arg(long)]
     quick: bool,
+
+    /// Measure the stages in user space only, for work on them
+    #[arg(long, conflicts_with = "json")]
+    only_pipeline: bool,
 }
 
 /// How much is measured.
@@ -101,6 +105,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check(&arguments.alaz)?;
     // Tests that load the machine would be in the way; they wait, and are waited for.
     let _turn = alaz_tests::turn_to_capture();
+    if arguments.only_pipeline {
+        let bench = bench(arguments, stop_signal()?)?;
+        print!("{}", report::pipeline(&pipeline::measure(&bench)?));
+        return Ok(());
+    }
     let report = measure(arguments, stop_signal()?)?;
     if let Some(path) = &arguments.json {
         let json = serde_json::to_string_pretty(&report)?;
@@ -109,17 +118,25 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn plan(arguments: &Arguments) -> &'static Plan {
+    if arguments.quick { &QUICK } else { &FULL }
+}
+
+fn bench(arguments: &Arguments, stop: Arc<AtomicBool>) -> anyhow::Result<Bench> {
+    let (alaz, rounds) = (arguments.alaz.clone(), plan(arguments).rounds);
+    Ok(Bench { alaz, placement: Placement::choose()?, rounds, stop })
+}
+
 fn measure(arguments: &Arguments, stop: Arc<AtomicBool>) -> anyhow::Result<Report> {
     let started = Instant::now();
-    let plan = if arguments.quick { &QUICK } else { &FULL };
+    let plan = plan(arguments);
     let machine = Machine::look();
-    let placement = Placement::choose()?;
+    let bench = bench(arguments, stop)?;
     let slice_seconds = plan.slice.as_secs_f64();
     println!("{}", machine.describe());
-    println!("{}", placement.describe());
+    println!("{}", bench.placement.describe());
     println!("{} rounds of {slice_seconds} s in each state: median (least … most)", plan.rounds);
 
-    let bench = Bench { alaz: arguments.alaz.clone(), placement, rounds: plan.rounds, stop };
     try_alaz(&bench.alaz)?;
     nginx::warm_up(&bench)?;
     let system_calls = system_calls::measure(&bench, plan.system_calls)?;

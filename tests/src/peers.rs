@@ -35,6 +35,10 @@ pub const CLIENTS: [Kind; 3] = [
     Kind { workload: "visitor", runtime: GO, source: "client.go" },
 ];
 
+/// Forks a child for each connection.
+pub const FORKING_SERVER: Kind =
+    Kind { workload: "forking_server.py", runtime: PYTHON, source: "forking_server.py" };
+
 /// HTTP/2 without TLS, by routes of its own.
 pub const HTTP2_SERVER: Kind =
     Kind { workload: "http2_server.js", runtime: NODE, source: "http2_server.js" };

@@ -8,21 +8,23 @@ mod encode;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Direction, Event, Position, ProcessExec,
-    ProcessExit, Role, Segment, Source,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Position,
+    ProcessExec, ProcessExit, ProcessFork, Role, Segment, Source,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use encode::encode;
 
 /// Version of the layouts; recordings carry it.
-pub(crate) const ABI_VERSION: u32 = 3;
+pub(crate) const ABI_VERSION: u32 = 4;
 
 const RECORD_OPEN: u32 = 1;
 const RECORD_SEGMENT: u32 = 2;
 const RECORD_CLOSE: u32 = 3;
 const RECORD_EXEC: u32 = 4;
 const RECORD_EXIT: u32 = 5;
+const RECORD_FORK: u32 = 6;
+const RECORD_DATAGRAM: u32 = 7;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -60,7 +62,7 @@ pub(crate) struct OpenRecord {
     network_namespace: u32,
 }
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct SegmentRecord {
     kind: u32,
@@ -79,11 +81,27 @@ pub(crate) struct SegmentRecord {
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
+pub(crate) struct DatagramRecord {
+    kind: u32,
+    family: u16,
+    reserved: u16,
+    local_address: [u8; 16],
+    remote_address: [u8; 16],
+    local_port: [u8; 2],
+    remote_port: [u8; 2],
+    network_namespace: u32,
+    call: SegmentRecord,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
 pub(crate) struct CloseRecord {
     kind: u32,
     error: u32,
     key: Key,
     time: u64,
+    send_position: u64,
+    receive_position: u64,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -98,6 +116,16 @@ pub(crate) struct ExecRecord {
     comm: [u8; 16],
     filename: [u8; 128],
     arguments: [u8; 256],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct ForkRecord {
+    kind: u32,
+    pid: u32,
+    parent: u32,
+    reserved: u32,
+    time: u64,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -146,6 +174,16 @@ pub struct KernelCounters {
     pub unreadable: Quantity,
     /// Records of connections and processes that found no room in the ring.
     pub events_lost: u64,
+    /// Every UDP datagram that was sent or received.
+    pub datagrams_seen: Quantity,
+    /// Of no protocol that is read, by their ports: only counted.
+    pub datagrams_passed: Quantity,
+    /// Lost: no room in the ring.
+    pub datagrams_ring_full: Quantity,
+    /// Lost: as `hook_missed`.
+    pub datagrams_missed: Quantity,
+    /// Delivered, but without their bytes.
+    pub datagrams_unreadable: Quantity,
 }
 
 impl KernelCounters {
@@ -157,6 +195,11 @@ impl KernelCounters {
         self.hook_missed.add(other.hook_missed);
         self.unreadable.add(other.unreadable);
         self.events_lost += other.events_lost;
+        self.datagrams_seen.add(other.datagrams_seen);
+        self.datagrams_passed.add(other.datagrams_passed);
+        self.datagrams_ring_full.add(other.datagrams_ring_full);
+        self.datagrams_missed.add(other.datagrams_missed);
+        self.datagrams_unreadable.add(other.datagrams_unreadable);
     }
 
     /// Adds calls of which nothing is known but that they were not seen.
@@ -173,12 +216,15 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
     match u32::from_ne_bytes(*record.first_chunk()?) {
         RECORD_SEGMENT => segment(record),
         RECORD_OPEN => open(record),
+        RECORD_DATAGRAM => datagram(record),
         RECORD_CLOSE => {
             let (close, _) = CloseRecord::read_from_prefix(record).ok()?;
             Some(Event::Close(Close {
                 key: close.key.into(),
                 time_ns: close.time,
                 reason: close_reason(close.error),
+                send: Some(Position(close.send_position)),
+                receive: Some(Position(close.receive_position)),
             }))
         }
         RECORD_EXEC => {
@@ -191,6 +237,11 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
                 filename: exec.filename.get(..usize::from(exec.filename_length))?,
                 arguments: exec.arguments.get(..usize::from(exec.arguments_length))?,
             }))
+        }
+        RECORD_FORK => {
+            let (fork, _) = ForkRecord::read_from_prefix(record).ok()?;
+            let (pid, parent) = (fork.pid, fork.parent);
+            Some(Event::Fork(ProcessFork { pid, parent, time_ns: fork.time }))
         }
         RECORD_EXIT => {
             let (exit, _) = ExitRecord::read_from_prefix(record).ok()?;
@@ -208,6 +259,7 @@ fn segment(record: &[u8]) -> Option<Event<'_>> {
         return None;
     }
     let (direction, started_ns) = match segment.direction {
+        0 if segment.sent == 0 => (Direction::Send, segment.time),
         0 => (Direction::Send, segment.sent.min(segment.time)),
         1 => (Direction::Receive, segment.time),
         _ => return None,
@@ -224,6 +276,29 @@ fn segment(record: &[u8]) -> Option<Event<'_>> {
         pid: segment.pid,
         tid: segment.tid,
         source: Source::Socket,
+    }))
+}
+
+fn datagram(record: &[u8]) -> Option<Event<'_>> {
+    let (datagram, bytes) = DatagramRecord::read_from_prefix(record).ok()?;
+    let call = datagram.call;
+    let remote = address(datagram.family, datagram.remote_address, datagram.remote_port)?;
+    Some(Event::Datagram(Datagram {
+        local: address(datagram.family, datagram.local_address, datagram.local_port)?,
+        remote: (remote.port() != 0).then_some(remote),
+        network_namespace: datagram.network_namespace,
+        direction: match call.direction {
+            0 => Direction::Send,
+            1 => Direction::Receive,
+            _ => return None,
+        },
+        length: call.length,
+        head: bytes
+            .get(..usize::from(call.head_length))
+            .filter(|it| it.len() <= call.length as usize)?,
+        time_ns: call.time,
+        pid: call.pid,
+        tid: call.tid,
     }))
 }
 
@@ -289,6 +364,7 @@ mod tests {
     use libbpf_rs::HasSize;
     use libbpf_rs::btf::types::Struct;
     use libbpf_rs::btf::{Btf, BtfType, TypeId};
+    use zerocopy::FromZeros;
 
     use super::*;
 
@@ -375,13 +451,46 @@ mod tests {
                     reserved
                 ]
             );
-            same_layout!(object, "close_record", CloseRecord, [kind, error, key, time]);
+            same_layout!(
+                object,
+                "datagram_record",
+                DatagramRecord,
+                [
+                    kind,
+                    family,
+                    reserved,
+                    local_address,
+                    remote_address,
+                    local_port,
+                    remote_port,
+                    network_namespace,
+                    call
+                ]
+            );
+            same_layout!(
+                object,
+                "close_record",
+                CloseRecord,
+                [kind, error, key, time, send_position, receive_position]
+            );
             same_layout!(object, "quantity", Quantity, [segments, bytes]);
             same_layout!(
                 object,
                 "counters",
                 KernelCounters,
-                [seen, ring_full, table_full, hook_missed, unreadable, events_lost]
+                [
+                    seen,
+                    ring_full,
+                    table_full,
+                    hook_missed,
+                    unreadable,
+                    events_lost,
+                    datagrams_seen,
+                    datagrams_passed,
+                    datagrams_ring_full,
+                    datagrams_missed,
+                    datagrams_unreadable
+                ]
             );
         }
         let object = PROCESS;
@@ -391,6 +500,7 @@ mod tests {
             ExecRecord,
             [kind, pid, parent, filename_length, arguments_length, time, comm, filename, arguments]
         );
+        same_layout!(object, "fork_record", ForkRecord, [kind, pid, parent, reserved, time]);
         same_layout!(object, "exit_record", ExitRecord, [kind, pid, time]);
     }
 
@@ -422,10 +532,35 @@ mod tests {
         assert_eq!((segment.head, segment.tail), (&b"abc"[..], &b"yz"[..]));
         assert_eq!((segment.started_ns, segment.ended_ns), (40, 50));
         assert_eq!(segment.end(), Position(110));
-        // A stamp of a later packet than this call's cannot be when this one began.
+        // The stamp may be of a later packet than this call's.
         let bytes = segment_bytes(|record| record.sent = 60);
         let Some(Event::Segment(segment)) = decode(&bytes) else { panic!("not a segment") };
         assert_eq!(segment.started_ns, 50);
+        let bytes = segment_bytes(|record| record.sent = 0);
+        let Some(Event::Segment(segment)) = decode(&bytes) else { panic!("not a segment") };
+        assert_eq!(segment.started_ns, 50);
+    }
+
+    #[test]
+    fn a_datagram_has_its_addresses() {
+        let mut record = DatagramRecord::new_zeroed();
+        record.kind = RECORD_DATAGRAM;
+        record.family = AF_INET;
+        record.local_address[..4].copy_from_slice(&[127, 0, 0, 1]);
+        record.local_port = [0, 53];
+        record.call = SegmentRecord::read_from_bytes(&segment_bytes(|_| ())[..64]).unwrap();
+        let bytes = |record: &DatagramRecord| [record.as_bytes(), b"abcyz"].concat();
+        let whole = bytes(&record);
+        let Some(Event::Datagram(datagram)) = decode(&whole) else { panic!("not a datagram") };
+        assert_eq!(datagram.local, "127.0.0.1:53".parse().unwrap());
+        assert_eq!((datagram.remote, datagram.head, datagram.length), (None, &b"abc"[..], 10));
+        record.remote_port = [1, 0];
+        let whole = bytes(&record);
+        let Some(Event::Datagram(datagram)) = decode(&whole) else { panic!("not a datagram") };
+        assert_eq!(datagram.remote, Some("0.0.0.0:256".parse().unwrap()));
+        for length in 0..whole.len() - 2 {
+            assert!(decode(&whole[..length]).is_none(), "{length} bytes");
+        }
     }
 
     #[test]

@@ -205,6 +205,7 @@ fn load(
             Some(name) if name.starts_with("on_send_page") => {
                 program.set_autoload(facts.has_send_page);
             }
+            Some(name) if name.starts_with("on_udp6") => program.set_autoload(facts.has_udp6),
             _ => {}
         }
     }
@@ -282,13 +283,14 @@ pub(crate) const NAMES_PURPOSE: &str = "names of processes that live only for mo
 /// What would be missing without it, and whether capturing makes no sense without it.
 fn purpose(program: &str) -> (&'static str, bool) {
     match program {
-        "on_exec" | "on_exit" => (NAMES_PURPOSE, false),
+        "on_fork" | "on_exec" | "on_exit" => (NAMES_PURPOSE, false),
         "on_send_page" | "on_send_page_begin" | "on_send_page_end" => {
             ("bytes that sendfile(2) and splice(2) send", false)
         }
         "on_splice_read" | "on_splice_read_begin" | "on_splice_read_end" => {
             ("bytes that splice(2) receives", false)
         }
+        name if name.starts_with("on_udp") => ("datagrams, and so DNS", false),
         _ => ("traffic of TCP connections", true),
     }
 }

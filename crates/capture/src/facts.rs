@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) receive_arguments: u32,
     /// `tcp_sendpage` is there, which 6.5 took away.
     pub(crate) has_send_page: bool,
+    /// UDP over IPv6 is there, and no module that may come and go.
+    pub(crate) has_udp6: bool,
     /// A thread can lose its CPU while one of our programs runs for it. Meanwhile the kernel skips
     /// that program for the threads that get the CPU, and what they do is not seen: it keeps
     /// programs from being entered twice on one CPU. Kprobes and tracepoints do not let it happen.
@@ -44,8 +46,9 @@ impl Facts {
             // without descriptions.
             None => (if version < (5, 19) { 6 } else { 5 }, version < (6, 5)),
         };
+        let has_udp6 = parameters("udp_sendmsg").is_none() || parameters("udpv6_sendmsg").is_some();
         let preempts_tracepoints = preempts && version >= (7, 0);
-        Facts { receive_arguments, has_send_page, preempts, preempts_tracepoints }
+        Facts { receive_arguments, has_send_page, has_udp6, preempts, preempts_tracepoints }
     }
 }
 

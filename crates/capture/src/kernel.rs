@@ -13,7 +13,7 @@ use crate::abi::{self, KernelCounters};
 use crate::attachment::{self, Attached, Attachment, Hook, Refusal, Refused, find_map};
 use crate::error::CaptureError;
 use crate::facts::{Facts, KERNEL_BTF};
-use crate::ring::Ring;
+use crate::ring::{Drained, Ring};
 use crate::{btf_file, log, objects, return_probe};
 
 /// Inode of the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h).
@@ -142,14 +142,14 @@ impl Capture {
         &self.reports
     }
 
-    /// Hands every record that waits in the ring to `sink`, undecoded (see [`crate::decode`]).
-    /// Returns how many there were. Never blocks.
-    pub fn drain_records(&mut self, sink: impl FnMut(&[u8])) -> u64 {
+    /// Hands every record that waits in the ring to `sink`, undecoded (see [`crate::decode`]). Never
+    /// blocks.
+    pub fn drain_records(&mut self, sink: impl FnMut(&[u8])) -> Drained {
         self.ring.drain(sink)
     }
 
-    /// Hands every event that waits in the ring to `sink`. Returns how many records there were.
-    pub fn drain(&mut self, mut sink: impl FnMut(Event<'_>)) -> u64 {
+    /// Hands every event that waits in the ring to `sink`.
+    pub fn drain(&mut self, mut sink: impl FnMut(Event<'_>)) -> Drained {
         self.ring.drain(|record| {
             if let Some(event) = abi::decode(record) {
                 sink(event);
@@ -184,7 +184,7 @@ impl Capture {
         };
         read().map_err(|error| CaptureError::System {
             what: "reading the kernel side's counters",
-            source: std::io::Error::other(error),
+            cause: std::io::Error::other(error),
         })
     }
 
@@ -268,5 +268,5 @@ fn open_ring(traffic: &Object, size: u32) -> Result<Ring, CaptureError> {
     find_map(traffic, "ring")
         .map_err(std::io::Error::other)
         .and_then(|map| Ring::open(map.as_fd(), size))
-        .map_err(|source| CaptureError::System { what: "mapping the ring", source })
+        .map_err(|cause| CaptureError::System { what: "mapping the ring", cause })
 }

@@ -45,3 +45,4 @@ pub use pcap::{
     TcpBytes, is_pcap,
 };
 pub use recording::{Frame, Header, RecordingError, RecordingReader, RecordingWriter};
+pub use ring::Drained;

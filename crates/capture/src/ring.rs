@@ -17,6 +17,19 @@ const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 /// Room is given back after this much has been read, so that a long pass does not starve writers.
 const BATCH_BYTES: u64 = 256 << 10;
+/// How often a record that is being written is looked at again: longer than its copying takes, unless
+/// its writer lost the CPU.
+const PATIENCE: u32 = 4096;
+
+/// What one pass over a ring found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// How many records there were.
+    pub records: u64,
+    /// Nothing that was in the ring when the pass began is still there. Else a record was still
+    /// being written: it and those behind it come in a later pass, and time must not go on before.
+    pub complete: bool,
+}
 
 /// The reading end of one ring.
 pub(crate) struct Ring {
@@ -37,10 +50,10 @@ impl Ring {
         Ok(Ring { consumer, producer, page, mask: u64::from(size) - 1 })
     }
 
-    /// Hands the finished records to `sink` that are there now, and returns how many there were. What
-    /// is written meanwhile waits for the next pass: writers may be faster than the sink.
-    pub(crate) fn drain(&mut self, mut sink: impl FnMut(&[u8])) -> u64 {
-        let mut records = 0;
+    /// Hands the records to `sink` that are there now. What is written meanwhile waits for the next
+    /// pass: writers may be faster than the sink.
+    pub(crate) fn drain(&mut self, mut sink: impl FnMut(&[u8])) -> Drained {
+        let mut drained = Drained { records: 0, complete: true };
         // Only this side writes it.
         let mut position = self.consumer_position().load(Ordering::Relaxed);
         let mut released = position;
@@ -48,11 +61,11 @@ impl Ring {
         while position < end {
             // SAFETY: the position is before the producer's of a moment ago, so a header lies there, and every
             // header is aligned to eight bytes inside the mapping.
-            let header = unsafe { AtomicU32::from_ptr(self.data(position).cast::<u32>().as_ptr()) }
-                .load(Ordering::Acquire);
-            if header & BUSY != 0 {
+            let header = unsafe { AtomicU32::from_ptr(self.data(position).cast::<u32>().as_ptr()) };
+            let Some(header) = finished(header) else {
+                drained.complete = false;
                 break;
-            }
+            };
             let length = header & !(BUSY | DISCARDED);
             if header & DISCARDED == 0 {
                 // SAFETY: the record is finished, lies wholly inside the doubled mapping, and is
@@ -64,7 +77,7 @@ impl Ring {
                     )
                 };
                 sink(record);
-                records += 1;
+                drained.records += 1;
             }
             position += HEADER + u64::from(length.next_multiple_of(8));
             if position - released >= BATCH_BYTES {
@@ -73,7 +86,7 @@ impl Ring {
             }
         }
         self.consumer_position().store(position, Ordering::Release);
-        records
+        drained
     }
 
     /// Bytes waiting to be read.
@@ -103,6 +116,18 @@ impl Ring {
         // SAFETY: as above; the mapping is read-only and so are the uses.
         unsafe { AtomicU64::from_ptr(self.producer.start.cast::<u64>().as_ptr()) }
     }
+}
+
+/// The header of a record once that has been written; `None` when it takes long.
+fn finished(header: &AtomicU32) -> Option<u32> {
+    (0..PATIENCE).find_map(|_| {
+        let header = header.load(Ordering::Acquire);
+        if header & BUSY == 0 {
+            return Some(header);
+        }
+        std::hint::spin_loop();
+        None
+    })
 }
 
 /// Memory shared with the kernel, unmapped when dropped.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use alaz_model::{Clock, Endpoint, Exchange, Process, ProcessExec, ProcessExit};
+use alaz_model::{Clock, Endpoint, Exchange, Process, ProcessExec, ProcessExit, ProcessFork};
 use hashbrown::HashMap;
 
 use crate::cgroup::ControlGroup;
@@ -74,11 +74,26 @@ struct Slot {
 
 /// What is known of one life.
 enum Facts {
-    /// Not asked yet; what its start told.
-    Unread(Option<Exec>),
+    /// Not asked yet; what its beginning told.
+    Unread(Option<Beginning>),
     Known(Arc<Process>),
     /// Asked, and nothing was found.
     Nothing,
+}
+
+/// How a life began.
+enum Beginning {
+    Fork(Fork),
+    Exec(Exec),
+}
+
+/// A process that was born and has not started a program: it runs on that of an ancestor.
+#[derive(Clone, Copy)]
+struct Fork {
+    parent: u32,
+    /// The nearest ancestor that is more than such a process itself, and when it was one.
+    program: u32,
+    program_ns: u64,
 }
 
 /// The life before the present one.
@@ -158,25 +173,43 @@ impl Processes {
         }
     }
 
+    /// A process is born. Where it is gone before it is asked for, it has its parent's facts.
+    pub fn fork(&mut self, fork: &ProcessFork) {
+        let (parent, time_ns) = (fork.parent, fork.time_ns);
+        let inherited = match self.table.get(&parent).map(|slot| (slot, &slot.facts)) {
+            Some((slot, Facts::Unread(Some(Beginning::Fork(born)))))
+                if slot.since_ns <= time_ns =>
+            {
+                Fork { parent, ..*born }
+            }
+            _ => Fork { parent, program: parent, program_ns: time_ns },
+        };
+        self.begin(fork.pid, time_ns, Beginning::Fork(inherited));
+    }
+
     /// A program starts: whatever was known of the pid is no longer so.
     pub fn exec(&mut self, exec: &ProcessExec<'_>) {
-        self.now_ns = self.now_ns.max(exec.time_ns);
-        let facts = Facts::Unread(Some(Exec::new(exec)));
-        if let Some(slot) = self.table.get_mut(&exec.pid) {
+        self.begin(exec.pid, exec.time_ns, Beginning::Exec(Exec::new(exec)));
+    }
+
+    fn begin(&mut self, pid: u32, time_ns: u64, beginning: Beginning) {
+        self.now_ns = self.now_ns.max(time_ns);
+        let facts = Facts::Unread(Some(beginning));
+        if let Some(slot) = self.table.get_mut(&pid) {
             // Late by way of another ring: of a life that is over.
-            if exec.time_ns < slot.since_ns {
+            if time_ns < slot.since_ns {
                 return;
             }
             let ended_ns = slot.ended_ns;
-            slot.replace(facts, exec.time_ns);
+            slot.replace(facts, time_ns);
             slot.used_ns = self.now_ns;
-            if exec.time_ns <= ended_ns {
+            if time_ns <= ended_ns {
                 slot.ended_ns = ended_ns;
             }
             return;
         }
         self.make_room();
-        self.table.insert(exec.pid, Slot::new(facts, exec.time_ns, self.now_ns));
+        self.table.insert(pid, Slot::new(facts, time_ns, self.now_ns));
     }
 
     /// A process ends. Its facts stay for 30 s, since exchanges of it may not be finished.
@@ -323,8 +356,9 @@ impl Processes {
         let asked = std::mem::replace(&mut self.table.get_mut(&pid)?.facts, Facts::Nothing);
         let first = !matches!(asked, Facts::Nothing);
         let process = match asked {
-            Facts::Unread(exec) => self.read(pid, stat, exec),
-            Facts::Nothing => self.read(pid, stat, None),
+            Facts::Unread(Some(Beginning::Fork(fork))) => self.read_born(pid, stat, fork),
+            Facts::Unread(Some(Beginning::Exec(exec))) => self.read(pid, stat, Some(exec)),
+            Facts::Unread(None) | Facts::Nothing => self.read(pid, stat, None),
             Facts::Known(process) => Some(process),
         };
         match &process {
@@ -334,12 +368,33 @@ impl Processes {
         process
     }
 
+    /// The facts of a process that started no program: its own while it is there, else those of the
+    /// program that it ran on, unless it may have been moved away from that one's control group.
+    fn read_born(&mut self, pid: u32, stat: Option<Stat>, fork: Fork) -> Option<Arc<Process>> {
+        let started_ns = stat.as_ref().map_or(0, |stat| stat.started_ns);
+        if let Some(stat) = stat.filter(|stat| !stat.zombie) {
+            let own = self.read(pid, Some(stat), None);
+            // What is read while a process ends is read in part; this goes before it is a zombie.
+            if self.reader.as_mut().is_some_and(|reader| !reader.executable(pid).is_empty()) {
+                return own;
+            }
+        }
+        let program = self.resolve_at(fork.program, fork.program_ns)?;
+        // One that started later has only its pid.
+        if program.started_ns > fork.program_ns || moves_children(program.name.as_bytes()) {
+            return None;
+        }
+        Some(Arc::new(Process { pid, parent: fork.parent, started_ns, ..(*program).clone() }))
+    }
+
     /// The facts of a process: from `/proc` where it is there, completed by what its start told.
     fn read(&mut self, pid: u32, stat: Option<Stat>, exec: Option<Exec>) -> Option<Arc<Process>> {
         let present = stat.is_some();
         let mut executable = Vec::new();
         let mut group = ControlGroup::default();
+        let mut is_alaz = false;
         if let Some(reader) = self.reader.as_mut().filter(|_| present) {
+            is_alaz = reader.is_own(pid);
             executable = reader.executable(pid);
             group = reader.control_group(pid);
         }
@@ -376,18 +431,18 @@ impl Processes {
             container: group.container,
             workload,
             kind,
+            is_alaz,
         }))
     }
 
     /// The parent's control group, which a child is born into; nothing where the parent is not
     /// known, was another process when the child began, or moves its children.
     fn inherited(&mut self, exec: &Exec) -> ControlGroup {
-        let moves = |name: &[u8]| MOVERS.iter().any(|mover| name.starts_with(mover));
         if let Some(slot) = self.table.get(&exec.parent)
             && let Facts::Known(parent) = &slot.facts
             && (slot.since_ns..=slot.ended_ns).contains(&exec.time_ns)
         {
-            return match moves(parent.name.as_bytes()) {
+            return match moves_children(parent.name.as_bytes()) {
                 true => ControlGroup::default(),
                 false => ControlGroup::at(parent.cgroup.as_bytes()),
             };
@@ -396,7 +451,7 @@ impl Processes {
         match reader.stat(exec.parent) {
             // Started times count suspension too: after one a parent may be doubted wrongly,
             // never believed wrongly.
-            Some(stat) if stat.started_ns <= exec.time_ns && !moves(&stat.comm) => {
+            Some(stat) if stat.started_ns <= exec.time_ns && !moves_children(&stat.comm) => {
                 reader.control_group(exec.parent)
             }
             _ => ControlGroup::default(),
@@ -418,6 +473,10 @@ impl Processes {
         }
         self.counters.evicted += batch as u64;
     }
+}
+
+fn moves_children(name: &[u8]) -> bool {
+    MOVERS.iter().any(|mover| name.starts_with(mover))
 }
 
 #[cfg(test)]

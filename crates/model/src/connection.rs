@@ -72,6 +72,11 @@ pub struct Close {
     pub time_ns: u64,
     /// How it ended.
     pub reason: CloseReason,
+    /// Position behind the last byte that was sent, where known: what is missing at the end shows.
+    pub send: Option<Position>,
+    /// Position behind the last byte that the application received, where known. Of what came and
+    /// was not read nothing is known.
+    pub receive: Option<Position>,
 }
 
 /// How a connection ended, from the socket's error at the end.

@@ -1,6 +1,6 @@
 //! What capture yields, in the order in which it happened.
 
-use crate::{Close, Connection, Segment};
+use crate::{Close, Connection, Datagram, Segment};
 
 /// A program started in a process (`execve` succeeded).
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,17 @@ pub struct ProcessExec<'a> {
     pub filename: &'a [u8],
     /// The first bytes of the arguments, NUL-separated; may be cut.
     pub arguments: &'a [u8],
+}
+
+/// A process was born of another, whose program it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessFork {
+    /// The process, in the initial pid namespace.
+    pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
+    /// When, ns on the monotonic clock.
+    pub time_ns: u64,
 }
 
 /// A process ended.
@@ -37,6 +48,10 @@ pub enum Event<'a> {
     Segment(Segment<'a>),
     /// A connection ended.
     Close(Close),
+    /// A datagram was sent or received.
+    Datagram(Datagram<'a>),
+    /// A process was born.
+    Fork(ProcessFork),
     /// A program started.
     Exec(ProcessExec<'a>),
     /// A process ended.
@@ -51,6 +66,8 @@ impl Event<'_> {
             Event::Open(connection) => connection.time_ns,
             Event::Segment(segment) => segment.ended_ns,
             Event::Close(close) => close.time_ns,
+            Event::Datagram(datagram) => datagram.time_ns,
+            Event::Fork(fork) => fork.time_ns,
             Event::Exec(exec) => exec.time_ns,
             Event::Exit(exit) => exit.time_ns,
         }

@@ -26,12 +26,12 @@ mod time;
 
 pub use connection::{Close, CloseReason, Connection, ConnectionKey, Role};
 pub use endpoint::{Container, Endpoint, EndpointKind, Process};
-pub use event::{Event, ProcessExec, ProcessExit};
+pub use event::{Event, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};
 pub use ledger::{
     Balance, ConnectionLedger, ExchangeLedger, Ledger, LossReason, Tally, UnpairedReason,
 };
-pub use segment::{Direction, Position, Segment, Source};
+pub use segment::{Datagram, Direction, Position, Segment, Source};
 pub use time::{Clock, UnixNanos};
 
 mod segment;

@@ -1,4 +1,6 @@
-//! The bytes of one I/O call.
+//! The bytes of one I/O call: of a stream, or a datagram.
+
+use std::net::SocketAddr;
 
 use crate::ConnectionKey;
 
@@ -88,8 +90,9 @@ pub struct Segment<'a> {
     pub head: &'a [u8],
     /// The last bytes, when `head` does not reach the end; what lies between was only counted.
     pub tail: &'a [u8],
-    /// Sends: when the bytes left, as far as the kernel tells (the transport's own stamp of its
-    /// last transmission); receives: when the call ended. Ns on the monotonic clock.
+    /// Sends: when the bytes left, as far as the kernel tells: the transport's own stamp of its last
+    /// transmission, if it had begun to transmit these bytes when the call ended. Receives, and else:
+    /// when the call ended. Ns on the monotonic clock.
     pub started_ns: u64,
     /// When the call ended, ns on the monotonic clock. Never before `started_ns`.
     pub ended_ns: u64,
@@ -113,6 +116,30 @@ impl Segment<'_> {
     pub fn copied(&self) -> usize {
         self.head.len() + self.tail.len()
     }
+}
+
+/// One UDP datagram, as one end sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// The local address; all zeroes where the socket takes what comes for any of this host's.
+    pub local: SocketAddr,
+    /// The other side's address, where the call or the socket named one.
+    pub remote: Option<SocketAddr>,
+    /// Inode of the network namespace. Loopback addresses mean something only inside one.
+    pub network_namespace: u32,
+    /// Which way it went.
+    pub direction: Direction,
+    /// How many bytes it has.
+    pub length: u32,
+    /// Its first bytes, as many as were copied.
+    pub head: &'a [u8],
+    /// When the call ended, ns on the monotonic clock.
+    pub time_ns: u64,
+    /// Process of the thread that made the call, in the initial pid namespace; 0 where it is not
+    /// known.
+    pub pid: u32,
+    /// The thread that made the call.
+    pub tid: u32,
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ impl Wire {
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason) -> &mut Wire {
-        let close = Close { key: KEY, time_ns: self.now_ns, reason };
+        let close = Close { key: KEY, time_ns: self.now_ns, reason, send: None, receive: None };
         self.engine.close(&close, &mut self.views);
         self
     }

@@ -15,6 +15,7 @@ mod mariadb;
 mod nginx;
 mod opaque;
 mod postgresql;
+mod processes;
 mod recording;
 mod redaction;
 mod redis;

@@ -10,6 +10,7 @@ use alaz_model::Event;
 use anyhow::Context;
 
 use crate::cli::RecordArgs;
+use crate::output::streams::say;
 use crate::output::units;
 use crate::source::{self, PROCESS_LIMIT};
 
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &RecordArgs, options: &Options) -> anyhow::Result<()> {
     let header = header();
     let mut capture = super::start_capture(options)?;
     let writer = RecordingWriter::create(&args.file, &header).with_context(|| format!("{name}"))?;
-    eprintln!("alaz: recording to {name}: raw traffic, passwords and tokens included");
+    say(format_args!("alaz: recording to {name}: raw traffic, passwords and tokens included"));
 
     let mut recorder =
         Recorder { writer, processes: Processes::live(PROCESS_LIMIT), written: HashSet::new() };
@@ -35,16 +36,16 @@ pub(crate) fn run(args: &RecordArgs, options: &Options) -> anyhow::Result<()> {
         }
         std::thread::sleep(TICK);
     }
-    capture.detach();
+    source::detach(&mut capture);
     records += recorder.pass(&mut capture)?;
     let counters = capture.counters()?;
     let bytes = recorder.writer.end(&counters).with_context(|| format!("{name}"))?;
-    eprintln!(
+    say(format_args!(
         "alaz: {records} records, {} in {:.1} s; {} segments lost for want of room in the ring",
         units::size(bytes),
         started.elapsed().as_secs_f64(),
         counters.ring_full.segments,
-    );
+    ));
     Ok(())
 }
 
@@ -59,19 +60,25 @@ impl<W: std::io::Write> Recorder<W> {
     fn pass(&mut self, capture: &mut Capture) -> Result<u64, RecordingError> {
         let before = source::monotonic_ns();
         let mut result = Ok(());
-        let records = capture.drain_records(|record| {
+        let drained = capture.drain_records(|record| {
             if result.is_ok() {
                 result = self.record(record);
             }
         });
         result?;
-        self.writer.drained(before)?;
-        Ok(records)
+        if drained.complete {
+            self.writer.drained(before)?;
+        }
+        Ok(drained.records)
     }
 
     /// Facts of a process go before the first segment that names it: replays have no `/proc`.
     fn record(&mut self, record: &[u8]) -> Result<(), RecordingError> {
         match decode(record) {
+            Some(Event::Fork(fork)) => {
+                self.processes.fork(&fork);
+                self.written.remove(&fork.pid);
+            }
             Some(Event::Exec(exec)) => {
                 self.processes.exec(&exec);
                 self.written.remove(&exec.pid);

@@ -3,14 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Direction, Event, ProcessExec, ProcessExit,
-    Role, Segment,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, ProcessExec,
+    ProcessExit, ProcessFork, Role, Segment,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{
-    AF_INET, AF_INET6, CloseRecord, ExecRecord, ExitRecord, Key, OpenRecord, RECORD_CLOSE,
-    RECORD_EXEC, RECORD_EXIT, RECORD_OPEN, RECORD_SEGMENT, SegmentRecord,
+    AF_INET, AF_INET6, CloseRecord, DatagramRecord, ExecRecord, ExitRecord, ForkRecord, Key,
+    OpenRecord, RECORD_CLOSE, RECORD_DATAGRAM, RECORD_EXEC, RECORD_EXIT, RECORD_FORK, RECORD_OPEN,
+    RECORD_SEGMENT, SegmentRecord,
 };
 
 /// As much as the kernel side copies of one segment.
@@ -26,6 +27,8 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
         Event::Segment(segment) => encode_segment(segment),
         Event::Open(connection) => encode_open(connection),
         Event::Close(close) => encode_close(close),
+        Event::Datagram(datagram) => encode_datagram(datagram),
+        Event::Fork(fork) => encode_fork(fork),
         Event::Exec(exec) => encode_exec(exec),
         Event::Exit(exit) => encode_exit(exit),
     }
@@ -103,8 +106,44 @@ fn encode_close(close: &Close) -> Vec<u8> {
         CloseReason::Refused => 111,
         CloseReason::Failed(error) => error as u32,
     };
-    let key = close.key.into();
-    CloseRecord { kind: RECORD_CLOSE, error, key, time: close.time_ns }.as_bytes().to_vec()
+    let record = CloseRecord {
+        kind: RECORD_CLOSE,
+        error,
+        key: close.key.into(),
+        time: close.time_ns,
+        send_position: close.send.unwrap_or_default().0,
+        receive_position: close.receive.unwrap_or_default().0,
+    };
+    record.as_bytes().to_vec()
+}
+
+fn encode_datagram(datagram: &Datagram<'_>) -> Vec<u8> {
+    let head = cut(datagram.head, HEAD_MAX);
+    let remote = datagram.remote.unwrap_or(SocketAddr::new(datagram.local.ip(), 0));
+    let family = if datagram.local.is_ipv4() && remote.is_ipv4() { AF_INET } else { AF_INET6 };
+    let mut record = DatagramRecord::new_zeroed();
+    record.kind = RECORD_DATAGRAM;
+    record.family = family;
+    record.local_address = address_bytes(family, datagram.local);
+    record.local_port = datagram.local.port().to_be_bytes();
+    if let Some(remote) = datagram.remote {
+        record.remote_address = address_bytes(family, remote);
+        record.remote_port = remote.port().to_be_bytes();
+    }
+    record.network_namespace = datagram.network_namespace;
+    record.call.kind = RECORD_SEGMENT;
+    record.call.length = datagram.length;
+    record.call.time = datagram.time_ns;
+    record.call.pid = datagram.pid;
+    record.call.tid = datagram.tid;
+    record.call.head_length = head.len() as u16;
+    record.call.direction = u8::from(datagram.direction == Direction::Receive);
+    [record.as_bytes(), head].concat()
+}
+
+fn encode_fork(fork: &ProcessFork) -> Vec<u8> {
+    let (pid, parent, time) = (fork.pid, fork.parent, fork.time_ns);
+    ForkRecord { kind: RECORD_FORK, pid, parent, reserved: 0, time }.as_bytes().to_vec()
 }
 
 fn encode_exec(exec: &ProcessExec<'_>) -> Vec<u8> {
@@ -205,7 +244,13 @@ mod tests {
             CloseReason::Refused,
             CloseReason::Failed(5),
         ] {
-            there_and_back(Event::Close(Close { key: KEY, time_ns: 99, reason }));
+            there_and_back(Event::Close(Close {
+                key: KEY,
+                time_ns: 99,
+                reason,
+                send: Some(Position(7)),
+                receive: Some(Position(1 << 33)),
+            }));
         }
         there_and_back(Event::Exec(ProcessExec {
             pid: 5,

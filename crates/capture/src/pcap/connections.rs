@@ -350,8 +350,14 @@ impl Entry {
     fn close(&mut self, time_ns: u64, reason: CloseReason, out: &mut Output<'_, '_>) {
         let time_ns = self.order.stamp(time_ns, out.now_ns);
         self.closed_ns = Some(time_ns);
-        let key = self.order.key();
-        (out.sink)(PcapItem::Event(Event::Close(Close { key, time_ns, reason })));
+        let close = Close {
+            key: self.order.key(),
+            time_ns,
+            reason,
+            send: self.order.stand(Direction::Send),
+            receive: self.order.stand(Direction::Receive),
+        };
+        (out.sink)(PcapItem::Event(Event::Close(close)));
     }
 
     /// Nothing more will be known of it.

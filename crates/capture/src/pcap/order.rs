@@ -119,6 +119,11 @@ impl Order {
         Some(next.wrapping_add_signed(i64::from(self.ahead(direction, sequence)?)))
     }
 
+    /// Behind the last byte of a direction that was passed on or given up.
+    pub(super) fn stand(&self, direction: Direction) -> Option<Position> {
+        Some(Position(self.side(direction).next?.wrapping_sub(HEADROOM)))
+    }
+
     /// The peer has everything of this direction up to here.
     pub(super) fn acknowledge(&mut self, direction: Direction, until: u64, now_ns: u64) {
         self.side_mut(direction).acknowledge(until, now_ns);

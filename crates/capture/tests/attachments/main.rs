@@ -1,4 +1,4 @@
-//! Every way to attach, against every way to move bytes over TCP: what capture reports must be what
+//! Every way to attach, against every way to move bytes over TCP and UDP: what capture reports must be what
 //! the traffic's own process says it did, to the byte. So all ways report the same.
 //!
 //! Runs wherever capturing is allowed: on this machine by `cargo test`, and in other kernels by
@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
 
 mod check;
+mod datagrams;
 mod observe;
 mod report;
 mod traffic;
@@ -29,6 +30,10 @@ fn main() -> ExitCode {
         && command == traffic::COMMAND
     {
         traffic::run(case);
+        return ExitCode::SUCCESS;
+    }
+    if arguments == [datagrams::COMMAND] {
+        datagrams::run();
         return ExitCode::SUCCESS;
     }
     if !rustix::process::geteuid().is_root() {
@@ -93,6 +98,8 @@ fn run_attachment(attachment: Attachment, settings: &Settings, report: &mut Repo
         let outcome = check::one(&mut capture, &mut observed, case, peers);
         report.case(attachment, case.name, outcome);
     }
+    let outcome = datagrams::check(&mut capture, &mut observed);
+    report.case(attachment, datagrams::NAME, outcome);
     if settings.alone {
         report.case(attachment, "nothing is lost", check::losses(&mut capture, &mut observed));
     }

@@ -18,6 +18,18 @@ pub(crate) struct Segment {
     pub(crate) tid: u32,
 }
 
+/// A datagram that outlives the ring.
+#[derive(Clone, Debug)]
+pub(crate) struct Datagram {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) direction: Direction,
+    pub(crate) length: usize,
+    pub(crate) head: Vec<u8>,
+    pub(crate) time_ns: u64,
+    pub(crate) pid: u32,
+}
+
 /// One end of a connection.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -31,6 +43,7 @@ pub(crate) struct End {
 pub(crate) struct Observed {
     ends: HashMap<ConnectionKey, End>,
     pub(crate) segments: u64,
+    pub(crate) datagrams: Vec<Datagram>,
     /// Calls that the traffic's processes say they made.
     pub(crate) told: u64,
     /// Calls among them that the capture must count as missed.
@@ -64,7 +77,16 @@ impl Observed {
                     end.close = Some(close);
                 }
             }
-            Event::Exec(_) | Event::Exit(_) => {}
+            Event::Datagram(datagram) => self.datagrams.push(Datagram {
+                local: datagram.local,
+                remote: datagram.remote,
+                direction: datagram.direction,
+                length: datagram.length as usize,
+                head: datagram.head.to_vec(),
+                time_ns: datagram.time_ns,
+                pid: datagram.pid,
+            }),
+            Event::Fork(_) | Event::Exec(_) | Event::Exit(_) => {}
         });
     }
 

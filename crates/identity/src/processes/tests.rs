@@ -138,6 +138,7 @@ fn reads_all_of_a_process_once() {
             container: Some(alaz_model::Container { id: ID.into(), runtime: "docker".into() }),
             workload: "worker.py".into(),
             kind: EndpointKind::Container,
+            is_alaz: false,
         }
     );
     host.stop(7);
@@ -155,6 +156,28 @@ fn this_process_is_known() {
     assert!(process.started_ns > 0 && process.parent > 0);
     assert!(process.cgroup.starts_with('/'));
     assert!(!process.workload.is_empty());
+}
+
+#[test]
+fn an_alaz_is_told_by_its_file_and_not_by_its_name() {
+    let host = Host::new();
+    let program = host.0.path().join("alaz");
+    let namesake = host.0.path().join("other/alaz");
+    std::fs::create_dir(host.0.path().join("other")).unwrap();
+    std::fs::write(&program, "").unwrap();
+    std::fs::write(&namesake, "").unwrap();
+    host.start(7, 1, program.to_str().unwrap(), "alaz\0run\0", "0::/\n");
+    host.start(8, 1, namesake.to_str().unwrap(), "alaz\0run\0", "0::/\n");
+    host.start(9, 1, "/not/there", "alaz\0run\0", "0::/\n");
+    let found = |host: &Host| {
+        let mut processes = host.processes(8);
+        [7, 8, 9].map(|pid| processes.resolve(pid).unwrap().is_alaz)
+    };
+    // Where it is not known which file runs here, nobody is taken for an Alaz.
+    assert_eq!(found(&host), [false; 3]);
+    std::os::unix::fs::symlink("7", host.0.path().join("self")).unwrap();
+    assert_eq!(found(&host), [true, false, false]);
+    assert!(Processes::live(1).resolve(std::process::id()).unwrap().is_alaz);
 }
 
 #[test]
@@ -357,4 +380,50 @@ fn a_recording_brings_its_own_facts() {
     processes.insert(fact("redis"));
     assert_eq!(name_of(&mut processes, 7).as_deref(), Some("redis"));
     assert_eq!(identified(&mut processes, 7, 10 * SECOND).as_deref(), Some("nginx"));
+}
+
+#[test]
+fn a_child_that_started_no_program_is_its_parents_once_it_is_gone() {
+    let host = Host::new();
+    host.start(7, 1, "/usr/lib/postgresql/15/bin/postgres", "postgres\0-D\0/data\0", "0::/db\n");
+    let mut processes = host.processes(8);
+    fork(&mut processes, 8, 7, 2 * SECOND);
+    fork(&mut processes, 9, 8, 3 * SECOND);
+    let child = processes.resolve(8).unwrap();
+    assert_eq!((child.pid, child.parent, &*child.name, &*child.cgroup), (8, 7, "postgres", "/db"));
+    // Its child, too, though nothing was ever asked of the one between.
+    let grandchild = processes.resolve(9).unwrap();
+    assert_eq!((grandchild.pid, grandchild.parent, &*grandchild.name), (9, 8, "postgres"));
+    // While it is there, it speaks for itself.
+    host.start(10, 400, "/usr/bin/worker", "worker\0", "0::/jobs\n");
+    fork(&mut processes, 10, 7, 4 * SECOND);
+    assert_eq!(&*processes.resolve(10).unwrap().name, "worker");
+    // And waiting to be reaped, it cannot.
+    host.start(11, 400, "/usr/bin/postgres", "", "0::/\n");
+    host.zombie(11);
+    fork(&mut processes, 11, 7, 4 * SECOND);
+    assert_eq!(&*processes.resolve(11).unwrap().cgroup, "/db");
+    processes.exit(&ProcessExit { pid: 11, time_ns: 5 * SECOND });
+    let after = identified(&mut processes, 11, 6 * SECOND);
+    assert_eq!(after.as_deref(), Some("postgres"), "it is still the same");
+    exec(8, 7, 5 * SECOND, "/usr/bin/curl", "curl\0").tell(&mut processes);
+    assert_eq!(&*processes.resolve(8).unwrap().name, "curl");
+}
+
+#[test]
+fn a_child_inherits_from_none_but_its_own_parent() {
+    let host = Host::new();
+    // What moves its children elsewhere; and a pid that had another process at that time.
+    host.start(7, 1, "/usr/bin/containerd-shim", "", "0::/shim\n");
+    host.start(8, 900, "/usr/bin/nginx", "nginx\0", "0::/web\n");
+    let mut processes = host.processes(8);
+    for parent in [7, 8, 99] {
+        fork(&mut processes, 20 + parent, parent, 2 * SECOND);
+        assert_eq!(processes.resolve(20 + parent), None, "of {parent}");
+    }
+    assert_eq!(processes.counters().unresolved, 4, "three children and one parent");
+}
+
+fn fork(processes: &mut Processes, pid: u32, parent: u32, time_ns: u64) {
+    processes.fork(&ProcessFork { pid, parent, time_ns });
 }

@@ -115,7 +115,10 @@ fn alaz_itself_is_counted_only() {
     let mut views = Vec::new();
     let said = Said::new(Direction::Send, 1000, 5, REQUEST.as_bytes(), COPIED);
     engine.segment(&said.segment(KEY), &mut views);
-    engine.close(&Close { key: KEY, time_ns: 9, reason: CloseReason::Finished }, &mut views);
+    engine.close(
+        &Close { key: KEY, time_ns: 9, reason: CloseReason::Finished, send: None, receive: None },
+        &mut views,
+    );
     assert!(views.is_empty());
     assert_eq!(engine.ledger().socket.segments.counted, 1);
 }

@@ -205,15 +205,13 @@ fn field<'a>(line: &'a [u8], head: &mut Head<'a>) -> bool {
     if matches!(line.first(), Some(b' ' | b'\t')) {
         return true;
     }
-    let Some(colon) = memchr(b':', line) else { return false };
-    let (Some(name), Some(value)) = (line.get(..colon), line.get(colon + 1..)) else {
-        return false;
-    };
-    if !is_field_name(name) {
-        return false;
-    }
+    let length = line.iter().take_while(|byte| is_token_byte(**byte)).count();
+    // Some servers put white space before the colon.
+    let Some((name, rest)) = line.split_at_checked(length) else { return false };
+    let Some((b':', value)) = rest.trim_ascii_start().split_first() else { return false };
     // By length first: most fields are none of these.
     match name.len() {
+        0 => return false,
         4 if name.eq_ignore_ascii_case(b"host") => head.host = Some(value.trim_ascii()),
         14 if name.eq_ignore_ascii_case(b"content-length") => content_length(value, &mut head.body),
         17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
@@ -244,7 +242,22 @@ fn is_field_name(name: &[u8]) -> bool {
 
 /// RFC 9110 §5.6.2.
 fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    const IS_TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let marks = b"!#$%&'*+-.^_`|~";
+        let mut index = 0;
+        while index < marks.len() {
+            table[marks[index] as usize] = true;
+            index += 1;
+        }
+        table
+    };
+    IS_TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// One number; the same one repeated, as some proxies do, is taken once (RFC 9110 §8.6).

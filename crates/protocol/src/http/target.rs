@@ -29,6 +29,9 @@ pub(crate) struct Target {
 impl Target {
     /// Takes a target apart. `CONNECT` has an authority instead of a path.
     pub(crate) fn new(method: &[u8], bytes: &[u8]) -> Target {
+        if let Some(path) = plain_path(bytes) {
+            return Target { shown: path.into(), path: path.into(), route: route(path) };
+        }
         let text = String::from_utf8_lossy(bytes);
         let text = text.split('#').next().unwrap_or_default();
         if method == b"CONNECT" {
@@ -67,9 +70,27 @@ impl Target {
     }
 }
 
+/// The target, if it is a path of the simplest kind, as most are: nothing in it has a meaning of its
+/// own, and nothing is to be cut.
+fn plain_path(bytes: &[u8]) -> Option<&str> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(byte);
+    let is_plain = bytes.len() <= ROUTE_MAX && bytes.first() == Some(&b'/');
+    if is_plain && bytes.iter().all(plain) { std::str::from_utf8(bytes).ok() } else { None }
+}
+
 /// The host of a `Host` or `:authority` field, without its port and credentials.
 pub(crate) fn host(field: Option<&[u8]>) -> CompactString {
-    let text = String::from_utf8_lossy(field.unwrap_or_default());
+    let field = field.unwrap_or_default();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.".contains(byte);
+    let length = field.iter().take_while(|byte| plain(byte)).count();
+    if length <= HOST_MAX
+        && let Some((name, b"" | [b':', b'0'..=b'9', ..])) = field.split_at_checked(length)
+        && !field.contains(&b'@')
+        && let Ok(name) = std::str::from_utf8(name)
+    {
+        return name.into();
+    }
+    let text = String::from_utf8_lossy(field);
     let text = text.rsplit('@').next().unwrap_or_default();
     let name = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
@@ -132,6 +153,9 @@ fn is_name(text: &str) -> bool {
 
 /// The path with every part that looks like an identifier replaced.
 fn route(path: &str) -> CompactString {
+    if path.len() <= ROUTE_MAX && !path.bytes().any(may_vary) {
+        return path.into();
+    }
     let mut out = CompactString::default();
     for (index, part) in path.split('/').enumerate() {
         if index > 0 {
@@ -143,6 +167,11 @@ fn route(path: &str) -> CompactString {
         }
     }
     out
+}
+
+/// Every part that looks like an identifier has one of these.
+fn may_vary(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'@' || byte == b'%'
 }
 
 /// Numbers, UUIDs, hashes, long mixtures of letters and digits, addresses.
@@ -199,6 +228,23 @@ mod tests {
             assert_eq!(shown(target), expected, "{target}");
         }
         assert_eq!(Target::new(b"CONNECT", b"u:p@h:443").shown, "h:443");
+    }
+
+    #[test]
+    fn hosts_have_neither_port_nor_credentials() {
+        for (field, expected) in [
+            ("example", "example"),
+            ("a-b.example:8080", "a-b.example"),
+            ("", ""),
+            ("[::1]:80", "::1"),
+            ("u:p@h:1", "h"),
+            ("h:1@x", "x"),
+            ("m\u{fc}ller:80", "m\u{fc}ller"),
+        ] {
+            assert_eq!(host(Some(field.as_bytes())), expected, "{field}");
+        }
+        assert!(host(Some(&[b'a'; 999])).len() <= HOST_MAX);
+        assert_eq!(host(None), "");
     }
 
     #[test]

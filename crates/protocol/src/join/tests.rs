@@ -172,7 +172,7 @@ fn ended_connections_are_forgotten() {
     let mut join = host(&[5]);
     for role in [Role::Client, Role::Server] {
         let reason = CloseReason::Finished;
-        join.close(&Close { key: key(role, 5), time_ns: 1, reason });
+        join.close(&Close { key: key(role, 5), time_ns: 1, reason, send: None, receive: None });
     }
     assert!(join.ends.is_empty() && join.by_key.is_empty());
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use cases::{cases, more_readers_than_returns};
 use pair::Pair;
 pub(crate) use pair::{Side, content};
+pub(crate) use recvmmsg::receive_messages;
 
 /// First argument of the process that makes the traffic.
 pub(crate) const COMMAND: &str = "traffic";
