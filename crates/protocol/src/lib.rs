@@ -78,6 +78,7 @@ mod engine;
 mod http;
 mod http2;
 mod join;
+mod kafka;
 mod limits;
 mod mysql;
 mod pattern;

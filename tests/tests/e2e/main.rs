@@ -9,6 +9,7 @@ mod capture_file;
 mod http;
 mod http2;
 mod idle;
+mod kafka;
 mod languages;
 mod mariadb;
 mod nginx;
