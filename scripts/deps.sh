@@ -49,6 +49,7 @@ missing() {
     has_rust || echo rust
     for part in "$@"; do
         case $part in
+        fuzz) has c++ || echo g++ ;;
         test)
             has_rust && ! has_rust_tool fmt && echo rustfmt
             has_rust && ! has_rust_tool clippy && echo rust-clippy
