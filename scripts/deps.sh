@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# deps.sh [test] [ui]: installs what this machine lacks for building Alaz, and for testing it or
-# building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
+# deps.sh [test] [ui] [fuzz]: installs what this machine lacks for building Alaz, and for testing it,
+# fuzzing it or building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
