@@ -56,7 +56,7 @@ impl Pipeline {
                 self.engine.segment(segment, &mut self.views);
             }
             Event::Open(connection) => {
-                self.engine.open(connection);
+                self.engine.open(connection, &mut self.views);
                 self.join.open(connection);
             }
             Event::Close(close) => {

@@ -23,9 +23,9 @@ mod session;
 
 use std::collections::VecDeque;
 
-use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
+use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
 use parse::{Frames, Reading};
 use pending::{Pending, Push};
@@ -240,13 +240,16 @@ impl Dialogue for Conversation {
         self.report_silence(watermark_ns, context);
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         // Who was answered cannot be told, or whether anybody would have been.
         let is_lost = !self.proven && (self.mid_stream || !self.is_resp)
             || self.pipelines && self.replies == Place::Adrift;
         let reading = self.reading.take();
+        // What came until the end may be the replies to others.
+        let is_only = self.pending.len() == 1 && reading.is_none() && self.untold == 0;
+        let is_alone = is_only && !self.pipelines && self.adrift.is_none();
         for pending in std::mem::take(&mut self.pending).into_iter().chain(reading) {
-            match pending.outcome_at_close(reason) {
+            match pending.outcome_at_close(ending, is_alone) {
                 Some(outcome) if !is_lost || pending.response.is_some() => {
                     pending.report(outcome, &self.session, context);
                 }

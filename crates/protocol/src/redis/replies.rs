@@ -182,18 +182,28 @@ impl Conversation {
             self.lose_course(self.adrift.unwrap_or(UnpairedReason::Gap), context);
         }
         if !input.is_fresh() || !is_due && before > 0 {
+            self.pass_by(before, input, context);
             return Some(Step::Ignore);
         }
+        let first_ns = input.origin(0).ended_ns;
+        let is_old = self.pending.get(before).is_some_and(|next| first_ns < next.started_ns);
         match opening::opening(input.bytes, input.cut) {
+            // What was said before the command may be anything.
+            Reading::Invalid if is_old => {
+                self.pass_by(before, input, context);
+                Some(Step::Ignore)
+            }
             Reading::Whole(opening)
                 if is_due || opening::is_published(opening.word) && !opening.channel.is_empty() =>
             {
                 self.conclude_open_ended(context);
                 self.read_opening(input, context)
             }
-            Reading::Whole(_) => Some(Step::Ignore),
             Reading::More if is_due => Some(Step::More),
-            Reading::More => Some(Step::Ignore),
+            Reading::Whole(_) | Reading::More => {
+                self.pass_by(before, input, context);
+                Some(Step::Ignore)
+            }
             Reading::Invalid if !self.proven => None,
             // Something before that command was not answered after all.
             Reading::Invalid => {
@@ -203,6 +213,15 @@ impl Conversation {
                 }
                 Some(Step::Ignore)
             }
+        }
+    }
+
+    /// What is not read may answer a command that had been sent when it came.
+    fn pass_by(&mut self, next: usize, input: &Input<'_>, context: &mut Context<'_>) {
+        let last_ns = input.origin(input.bytes.len() - 1).ended_ns;
+        let is_due = |next: &Pending| next.is_turn && last_ns >= next.started_ns;
+        if self.pending.get(next).is_some_and(is_due) {
+            self.lose_course(self.adrift.unwrap_or(UnpairedReason::Gap), context);
         }
     }
 
