@@ -73,6 +73,7 @@ impl Pipeline {
     /// Nothing more will be known of a connection, nor how it ended.
     pub fn out_of_sight(&mut self, key: ConnectionKey, sink: &mut impl FnMut(&Exchange)) {
         self.engine.out_of_sight(key, &mut self.views);
+        self.join.out_of_sight(key);
         self.pass_on(sink);
     }
 
@@ -98,6 +99,7 @@ impl Pipeline {
     pub fn ledger(&self, kernel: &KernelCounters) -> Ledger {
         let mut ledger = self.engine.ledger();
         ledger.exchanges.reported = self.reported;
+        ledger.exchanges.views = self.join.ledger();
         for (reason, lost) in [
             (LossReason::RingFull, kernel.ring_full),
             (LossReason::ConnectionTableFull, kernel.table_full),

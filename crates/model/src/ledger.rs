@@ -179,11 +179,41 @@ pub struct Balance {
     pub bytes: Tally,
 }
 
+/// What became of the views of exchanges: where both ends are on this host, there are two of each.
+///
+/// `seen = exchanges reported + joined + late + contradicted + waiting`, at any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ViewLedger {
+    /// Views that there were.
+    pub seen: u64,
+    /// Second halves of an exchange, reported as one with the first.
+    pub joined: u64,
+    /// Second halves that came after the first was reported alone; not reported again.
+    pub late: u64,
+    /// Second halves that say otherwise than the first; not reported.
+    pub contradicted: u64,
+    /// Those that still wait for their other half.
+    pub waiting: u64,
+}
+
+impl ViewLedger {
+    /// Adds another ledger to this one.
+    pub fn add(&mut self, other: &ViewLedger) {
+        self.seen += other.seen;
+        self.joined += other.joined;
+        self.late += other.late;
+        self.contradicted += other.contradicted;
+        self.waiting += other.waiting;
+    }
+}
+
 /// What became of requests and responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExchangeLedger {
     /// Exchanges reported, each once.
     pub reported: u64,
+    /// What became of the views that they are made of.
+    pub views: ViewLedger,
     unpaired: [u64; UnpairedReason::ALL.len()],
 }
 
@@ -202,6 +232,7 @@ impl ExchangeLedger {
     /// Adds another ledger to this one.
     pub fn add(&mut self, other: &ExchangeLedger) {
         self.reported += other.reported;
+        self.views.add(&other.views);
         for (mine, theirs) in self.unpaired.iter_mut().zip(other.unpaired) {
             *mine += theirs;
         }
@@ -212,9 +243,10 @@ impl Serialize for ExchangeLedger {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let unpaired =
             UnpairedReason::ALL.iter().map(|reason| (reason.as_str(), self.unpaired(*reason)));
-        let mut out = serializer.serialize_map(Some(2))?;
+        let mut out = serializer.serialize_map(Some(3))?;
         out.serialize_entry("reported", &self.reported)?;
         out.serialize_entry("unpaired", &NonZero(unpaired))?;
+        out.serialize_entry("views", &self.views)?;
         out.end()
     }
 }
@@ -371,7 +403,9 @@ mod tests {
             json["segments"],
             serde_json::json!({"seen": 6, "parsed": 3, "counted": 1, "lost": {"ring_full": 2}})
         );
-        assert_eq!(json["exchanges"], serde_json::json!({"reported": 1, "unpaired": {"gap": 1}}));
+        assert_eq!(json["exchanges"]["reported"], 1);
+        assert_eq!(json["exchanges"]["unpaired"], serde_json::json!({"gap": 1}));
+        assert_eq!(json["exchanges"]["views"]["contradicted"], 0);
         assert_eq!(json["sources"]["tls"]["segments"]["seen"], 1);
         assert_eq!(json["connections"]["by_verdict"]["unknown"], 0);
     }
