@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{
-    Capture, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
-    RecordingReader, decode,
+    Capture, Frame, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader, RecordingReader, decode,
 };
 use alaz_identity::Processes;
 use alaz_model::{Clock, Exchange, Ledger, UnixNanos};
@@ -52,7 +51,7 @@ pub(crate) fn capture(
     loop {
         let records = pass(&mut capture, &mut pipeline, consumer);
         counters = capture.counters().unwrap_or(counters);
-        if consumer.pass(&|| pipeline.ledger(&counters)).is_break()
+        if consumer.pass(&|| pipeline.ledger(Some(&counters))).is_break()
             || stop.load(Ordering::Relaxed)
             || duration.is_some_and(|limit| started.elapsed() >= limit)
         {
@@ -73,7 +72,7 @@ pub(crate) fn capture(
     pass(&mut capture, &mut pipeline, consumer);
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
     let counters = capture.counters()?;
-    let ledger = pipeline.ledger(&counters);
+    let ledger = pipeline.ledger(Some(&counters));
     let _ = consumer.pass(&|| ledger);
     Ok(ledger)
 }
@@ -93,7 +92,7 @@ pub(crate) fn replay(
 ) -> anyhow::Result<Ledger> {
     let clock = reader.header().clock();
     let mut pipeline = Pipeline::new(Processes::recorded(PROCESS_LIMIT), clock);
-    let mut counters = KernelCounters::default();
+    let mut counters = None;
     while let Some(frame) = reader.next_frame()? {
         let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
         match frame {
@@ -103,16 +102,16 @@ pub(crate) fn replay(
             },
             Frame::Drained(time_ns) => {
                 pipeline.advance(time_ns.saturating_sub(IN_FLIGHT_NS), &mut sink);
-                if consumer.pass(&|| pipeline.ledger(&counters)).is_break() {
+                if consumer.pass(&|| pipeline.ledger(counters.as_ref())).is_break() {
                     break;
                 }
             }
             Frame::Process(process) => pipeline.processes().insert(Arc::new(*process)),
-            Frame::End(end) => counters = end,
+            Frame::End(end) => counters = Some(end),
         }
     }
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
-    let ledger = pipeline.ledger(&counters);
+    let ledger = pipeline.ledger(counters.as_ref());
     let _ = consumer.pass(&|| ledger);
     Ok(ledger)
 }
@@ -141,7 +140,7 @@ pub(crate) fn replay_packets(
         if latest_ns >= advanced_ns + PACKETS_TICK_NS {
             advanced_ns = latest_ns;
             pipeline.advance(latest_ns.saturating_sub(PCAP_LATENESS_NS), &mut sink);
-            if consumer.pass(&|| pipeline.ledger(&KernelCounters::default())).is_break() {
+            if consumer.pass(&|| pipeline.ledger(None)).is_break() {
                 break Ok(());
             }
         }
@@ -152,7 +151,7 @@ pub(crate) fn replay_packets(
         }
     };
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
-    let ledger = pipeline.ledger(&KernelCounters::default());
+    let ledger = pipeline.ledger(None);
     let _ = consumer.pass(&|| ledger);
     (ledger, end)
 }

@@ -310,9 +310,21 @@ impl Serialize for ConnectionLedger {
     }
 }
 
+/// What the kernel side counted by itself, before anything could be lost on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KernelCount {
+    /// Socket calls that moved bytes.
+    pub segments: u64,
+    /// Bytes that they moved.
+    pub bytes: u64,
+}
+
 /// The whole ledger: per source, and what became of the exchanges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
+    /// The kernel's own count of [`socket`](Ledger::socket), which the ledger is not made from. Not
+    /// where packets were read from a capture file, nor of a recording without its end.
+    pub kernel: Option<KernelCount>,
     /// Socket calls.
     pub socket: Balance,
     /// TLS library calls.
@@ -332,8 +344,26 @@ impl Ledger {
         }
     }
 
+    /// Segments and bytes that the kernel counted and the ledger does not know of (negative: the
+    /// other way round), where there is such a count. While Alaz runs these are on their way: in the
+    /// ring, or held until their turn comes. In the end both are 0, or the ledger is wrong.
+    #[must_use]
+    pub fn unaccounted(&self) -> Option<(i64, i64)> {
+        let kernel = self.kernel?;
+        let difference = |kernel: u64, seen: u64| kernel.wrapping_sub(seen) as i64;
+        Some((
+            difference(kernel.segments, self.socket.segments.seen()),
+            difference(kernel.bytes, self.socket.bytes.seen()),
+        ))
+    }
+
     /// Adds another ledger (another shard's, say) to this one.
     pub fn add(&mut self, other: &Ledger) {
+        if let Some(other) = other.kernel {
+            let kernel = self.kernel.get_or_insert_default();
+            kernel.segments += other.segments;
+            kernel.bytes += other.bytes;
+        }
         for (mine, theirs) in [(&mut self.socket, &other.socket), (&mut self.tls, &other.tls)] {
             mine.segments.add(&theirs.segments);
             mine.bytes.add(&theirs.bytes);
@@ -353,12 +383,16 @@ impl Serialize for Ledger {
         let mut total = self.socket;
         total.segments.add(&self.tls.segments);
         total.bytes.add(&self.tls.bytes);
-        let mut out = serializer.serialize_map(Some(5))?;
+        let entries = 5 + usize::from(self.kernel.is_some());
+        let mut out = serializer.serialize_map(Some(entries))?;
         out.serialize_entry("segments", &total.segments)?;
         out.serialize_entry("bytes", &total.bytes)?;
         out.serialize_entry("exchanges", &self.exchanges)?;
         out.serialize_entry("connections", &self.connections)?;
         out.serialize_entry("sources", &Sources { socket: &self.socket, tls: &self.tls })?;
+        if let Some(kernel) = &self.kernel {
+            out.serialize_entry("kernel", kernel)?;
+        }
         out.end()
     }
 }
@@ -388,6 +422,24 @@ mod tests {
         for (index, reason) in UnpairedReason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, index);
         }
+    }
+
+    #[test]
+    fn what_only_the_kernel_counted_shows() {
+        let mut ledger = Ledger::default();
+        ledger.socket.segments.parsed = 3;
+        ledger.socket.segments.lose(LossReason::RingFull, 2);
+        ledger.socket.bytes.counted = 90;
+        assert_eq!(ledger.unaccounted(), None);
+        assert!(serde_json::to_value(ledger).unwrap().get("kernel").is_none());
+        ledger.kernel = Some(KernelCount { segments: 5, bytes: 90 });
+        assert_eq!(ledger.unaccounted(), Some((0, 0)));
+        ledger.kernel = Some(KernelCount { segments: 6, bytes: 89 });
+        assert_eq!(ledger.unaccounted(), Some((1, -1)));
+        let mut both = ledger;
+        both.add(&ledger);
+        assert_eq!(both.unaccounted(), Some((2, -2)));
+        assert_eq!(serde_json::to_value(both).unwrap()["kernel"]["segments"], 12);
     }
 
     #[test]

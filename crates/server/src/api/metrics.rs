@@ -100,6 +100,19 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
             }
         }
     }
+    if let Some(kernel) = ledger.kernel {
+        for (quantity, count) in [("segments", kernel.segments), ("bytes", kernel.bytes)] {
+            page.single(
+                &format!("alaz_kernel_seen_{quantity}_total"),
+                "counter",
+                &format!(
+                    "{} that the kernel side counted itself; those of source socket follow it.",
+                    capitalised(quantity)
+                ),
+                count,
+            );
+        }
+    }
     page.single(
         "alaz_exchanges_reported_total",
         "counter",
