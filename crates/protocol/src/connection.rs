@@ -180,7 +180,8 @@ impl Connection {
 
     /// Its end, once everything from before that has come, or can come no more.
     pub(crate) fn due_close(&self, horizon_ns: u64) -> Option<Close> {
-        self.closing.filter(|close| close.time_ns <= horizon_ns || self.is_whole(close))
+        let close = self.closing.as_ref()?;
+        (close.time_ns <= horizon_ns || self.is_whole(close)).then_some(*close)
     }
 
     /// Whether everything up to this end has come.

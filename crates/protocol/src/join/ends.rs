@@ -145,8 +145,12 @@ impl Ends {
 
     /// By which addresses a view's connection is known at both ends.
     pub(super) fn addresses(&self, view: &View) -> Addresses {
-        let linked = self.get(view.key).and_then(|end| end.linked);
-        linked.unwrap_or((view.client, view.server))
+        // The client's end knows no others.
+        let own = (view.client, view.server);
+        match view.role {
+            Role::Client => own,
+            _ => self.get(view.key).and_then(|end| end.linked).unwrap_or(own),
+        }
     }
 
     /// Whether the other end of the view's connection is on this host.

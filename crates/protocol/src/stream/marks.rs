@@ -37,6 +37,7 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    #[inline]
     pub(super) fn add(&mut self, start: Position, end: Position, origin: Origin) {
         if self.marks.len() >= MARKS_MAX {
             self.halve();
@@ -45,6 +46,7 @@ impl Marks {
     }
 
     /// Makes one of every two, but for the newest.
+    #[cold]
     fn halve(&mut self) {
         let newest = self.marks.pop_back();
         let mut old = std::mem::take(&mut self.marks).into_iter();
@@ -69,6 +71,7 @@ impl Marks {
     }
 
     /// Remembers what was made of a range.
+    #[inline]
     pub(super) fn note(&mut self, position: Position, length: u64, fate: Fate) {
         let end = position.plus(length);
         for mark in self.marks.iter_mut().rev() {
@@ -82,6 +85,7 @@ impl Marks {
     }
 
     /// Books the segments all of whose bytes are taken.
+    #[inline]
     pub(super) fn settle(&mut self, taken: Option<Position>, books: &mut Books<'_>) {
         let Some(taken) = taken else { return };
         while let Some(mark) = self.marks.front() {
