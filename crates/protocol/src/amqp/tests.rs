@@ -384,6 +384,38 @@ fn an_answer_that_is_told_of_first_waits_for_its_method() {
 }
 
 #[test]
+fn an_acknowledgement_is_not_read_before_what_it_is_for() {
+    let mut wire = client();
+    open(&mut wire, 2);
+    wire.client(consume(2, "jobs", "tag", false)).server(consume_ok(2, "tag"));
+    let mut cut = wire.next_said(true, declare(2, "other"));
+    cut.head.truncate(10);
+    wire.give(&cut);
+    // The answer waits for what was cut, and everything behind it.
+    wire.server(declare_ok(2, "other")).server(deliver(2, "tag", 1, "key", 4));
+    wire.client(ack(2, 80, 1, false)).close(CloseReason::Finished);
+    let told = told(&mut wire);
+    assert_eq!(told, ["basic.consume jobs ok complete", "basic.deliver jobs ok complete"]);
+}
+
+#[test]
+fn what_is_lost_just_before_the_close_is_no_failure() {
+    let mut wire = client();
+    open(&mut wire, 2);
+    wire.client(publish(1, "ex", "a", 10)).unseen(false, ack(1, 80, 1, false));
+    wire.close(CloseReason::Finished);
+    assert!(told(&mut wire).is_empty());
+    // Whether it was acknowledged was not seen, nor whether the client agreed to the end.
+    let mut wire = client();
+    open(&mut wire, 2);
+    wire.client(consume(2, "jobs", "tag", false)).server(consume_ok(2, "tag"));
+    wire.server(deliver(2, "tag", 1, "key", 4)).server(close(1, 320, (0, 0)));
+    wire.unseen(true, [ack(2, 80, 1, false), close_ok(1)].concat()).close(CloseReason::Finished);
+    let told = told(&mut wire);
+    assert_eq!(told, ["basic.consume jobs ok complete", "basic.deliver jobs  partial"]);
+}
+
+#[test]
 fn everything_that_is_kept_is_bounded() {
     let limits = Limits { pending: 3, ..Limits::default() };
     let mut wire = Wire::with(Role::Client, Role::Client, false, limits);

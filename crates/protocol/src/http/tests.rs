@@ -325,6 +325,29 @@ fn an_answer_that_is_told_of_first_waits_for_its_request() {
 }
 
 #[test]
+fn what_is_passed_by_with_the_rest_of_something_older_is_nobodys_answer() {
+    let answer = |status| format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n");
+    let mut wire = Wire::with(Role::Client, Role::Unknown, true, Limits::default());
+    // Too little to say what it is, so it is kept, and comes before what follows.
+    wire.server("\r\n").client(get("/6")).server(answer(406));
+    wire.client(get("/7")).server(answer(407)).client(get("/8")).server(answer(408));
+    for line in wire.told() {
+        assert!(["GET /7 407 complete", "GET /8 408 complete"].contains(&&*line), "{line}");
+    }
+    // An answer that is told of before its request while nothing is certain.
+    let mut wire = client();
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    wire.client(get("/1")).server(chunked).unseen(false, "0\r\n").server("\r\n");
+    wire.pause(100_000_000);
+    let request = wire.next_said(true, get("/2"));
+    let response = wire.next_said(false, answer(202));
+    wire.give(&response);
+    wire.give(&request);
+    wire.close(CloseReason::Finished);
+    assert!(wire.told().iter().all(|line| !line.ends_with("no_response")), "{:?}", wire.views);
+}
+
+#[test]
 fn what_is_not_http_after_all_is_withdrawn() {
     let mut wire = client();
     wire.client(get("/x")).server("-ERR unknown command\r\n").close(CloseReason::Finished);

@@ -404,6 +404,40 @@ fn an_answer_that_is_told_of_first_waits_for_its_command() {
 }
 
 #[test]
+fn a_reply_that_is_told_of_first_after_a_loss_is_not_missed() {
+    let mut wire = client();
+    wire.client(command("XRANGE a - +"));
+    let mut cut = wire.next_said(false, "*1\r\n*2\r\n:1\r\n$4\r\n*1\r\n\r\n");
+    cut.head.truncate(11);
+    wire.give(&cut);
+    let request = wire.next_said(true, command("GET a"));
+    let reply = wire.next_said(false, "$1\r\n1\r\n");
+    wire.give(&reply);
+    wire.give(&request);
+    wire.close(CloseReason::Finished);
+    assert!(wire.told().iter().all(|line| !line.ends_with("no_response")), "{:?}", wire.views);
+}
+
+#[test]
+fn what_is_lost_just_before_the_close_is_no_failure() {
+    let keys = "*2\r\n$1\r\na\r\n";
+    for (heard, lost, told) in [
+        ("", "$2\r\nab\r\n", None),
+        ("$2\r\n", "ab\r\n", Some("GET a ok partial")),
+        (keys, "$1\r\nb\r\n", Some("GET a ok partial")),
+    ] {
+        let mut wire = client();
+        wire.client(command("GET a"));
+        if !heard.is_empty() {
+            wire.server(heard);
+        }
+        wire.unseen(false, lost).close(CloseReason::Finished);
+        assert_eq!(wire.told(), told.into_iter().collect::<Vec<_>>(), "{heard:?}");
+        assert!(wire.views.iter().all(|view| !view.message.error));
+    }
+}
+
+#[test]
 fn only_commands_and_published_messages_are_claimed() {
     let yes = |bytes: &[u8]| match claim(bytes, true) {
         Claim::Yes(side) => Some(side),
