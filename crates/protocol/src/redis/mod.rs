@@ -140,6 +140,8 @@ struct Conversation {
     is_resp: bool,
     /// When the client last said anything; `u64::MAX` where that was not seen, `None` when never.
     said_ns: Option<u64>,
+    /// Just after the last byte of it that was read or passed by.
+    said_to: Option<Position>,
     /// Just after the last byte that the server said.
     answered_to: (Position, Origin),
 }
@@ -164,6 +166,7 @@ impl Conversation {
             mid_stream: start.mid_stream,
             is_resp: false,
             said_ns: start.mid_stream.then_some(0),
+            said_to: None,
             answered_to: (Position::default(), start.server_heard),
         }
     }
@@ -217,7 +220,10 @@ impl Dialogue for Conversation {
 
     fn heard(&mut self, side: Side, end: Position, last: Origin) {
         if side == Side::Client {
-            self.said_ns = Some(last.ended_ns);
+            // A command that is not there yet is not said.
+            if self.said_to.replace(end) != Some(end) {
+                self.said_ns = Some(last.ended_ns);
+            }
             return;
         }
         self.answered_to = (end, last);

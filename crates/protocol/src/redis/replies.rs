@@ -185,32 +185,24 @@ impl Conversation {
             self.pass_by(before, input, context);
             return Some(Step::Ignore);
         }
-        let first_ns = input.origin(0).ended_ns;
-        let is_old = self.pending.get(before).is_some_and(|next| first_ns < next.started_ns);
         match opening::opening(input.bytes, input.cut) {
-            // What was said before the command may be anything.
-            Reading::Invalid if is_old => {
-                self.pass_by(before, input, context);
-                Some(Step::Ignore)
-            }
             Reading::Whole(opening)
                 if is_due || opening::is_published(opening.word) && !opening.channel.is_empty() =>
             {
                 self.conclude_open_ended(context);
                 self.read_opening(input, context)
             }
-            Reading::More if is_due => Some(Step::More),
-            Reading::Whole(_) | Reading::More => {
+            // This may be the middle of anything, and tells nothing.
+            _ if !is_due => {
                 self.pass_by(before, input, context);
                 Some(Step::Ignore)
             }
+            Reading::Whole(_) | Reading::More => Some(Step::More),
             Reading::Invalid if !self.proven => None,
             // Something before that command was not answered after all.
             Reading::Invalid => {
-                if is_due {
-                    self.pipelines = true;
-                    self.lose_course(UnpairedReason::Gap, context);
-                }
+                self.pipelines = true;
+                self.lose_course(UnpairedReason::Gap, context);
                 Some(Step::Ignore)
             }
         }

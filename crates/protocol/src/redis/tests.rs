@@ -374,6 +374,13 @@ fn an_older_connection_counts_from_its_next_command() {
         assert_eq!(attribute(&wire, 0, "db.namespace"), None, "was not seen");
         assert_eq!(attribute(&wire, 2, "db.namespace").as_deref(), Some("2"));
     }
+    // Commands in two parts, replies that tell nothing.
+    let mut wire = Wire::with(Role::Client, Role::Unknown, true, Limits::default());
+    for key in ["a", "b", "c"] {
+        let command = command(&format!("GET {key}"));
+        wire.client(&command[..13]).client(&command[13..]).server("$4\r\nab").server("cd\r\n");
+    }
+    assert_eq!(wire.told(), ["GET b ok complete", "GET c ok complete"]);
     // A subscriber that only listens.
     let mut wire = Wire::with(Role::Client, Role::Unknown, true, Limits::default());
     wire.server("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n");
