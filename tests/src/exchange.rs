@@ -89,6 +89,7 @@ pub struct Count {
 #[allow(missing_docs, reason = "the names are those of the interface")]
 pub struct Views {
     pub seen: u64,
+    pub own: u64,
     pub joined: u64,
     pub late: u64,
     pub contradicted: u64,
@@ -157,7 +158,7 @@ impl Ledger {
         assert_eq!(self.total.segments.seen, sum(|balance| balance.segments.seen));
         assert_eq!(self.total.bytes.seen, sum(|balance| balance.bytes.seen));
         let (views, reported) = (self.exchanges.views, self.exchanges.reported);
-        let accounted = views.joined + views.late + views.contradicted + views.waiting;
+        let accounted = views.own + views.joined + views.late + views.contradicted + views.waiting;
         assert_eq!(views.seen, reported + accounted, "views: {views:?}");
     }
 
@@ -195,7 +196,7 @@ mod tests {
         };
         let balance = serde_json::json!({"segments": tally(7), "bytes": tally(90)});
         let views = serde_json::json!(
-            {"seen": 5, "joined": 1, "late": 0, "contradicted": 1, "waiting": 0}
+            {"seen": 6, "own": 1, "joined": 1, "late": 0, "contradicted": 1, "waiting": 0}
         );
         let json = serde_json::json!({
             "segments": balance["segments"], "bytes": balance["bytes"],

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
 use alaz_identity::Processes;
-use alaz_model::{Clock, ConnectionKey, Event, Exchange, KernelCount, Ledger, LossReason, View};
+use alaz_model::{
+    Clock, ConnectionKey, Event, Exchange, KernelCount, Ledger, LossReason, View, ViewLedger,
+};
 use alaz_protocol::{Engine, Join};
 
 /// One shard of the pipeline. Deterministic: times come with the events.
@@ -17,6 +19,8 @@ pub struct Pipeline {
     views: Vec<View>,
     joined: Vec<Exchange>,
     reported: u64,
+    /// Exchanges of Alaz's own processes.
+    own: u64,
     /// Servers of this process. Addresses come and go; those that went are kept, up to the limit.
     excluded: HashSet<SocketAddr>,
 }
@@ -36,6 +40,7 @@ impl Pipeline {
             views: Vec::new(),
             joined: Vec::new(),
             reported: 0,
+            own: 0,
             excluded: HashSet::new(),
         }
     }
@@ -110,7 +115,7 @@ impl Pipeline {
     pub fn ledger(&self, kernel: Option<&KernelCounters>) -> Ledger {
         let mut ledger = self.engine.ledger();
         ledger.exchanges.reported = self.reported;
-        ledger.exchanges.views = self.join.ledger();
+        ledger.exchanges.views = ViewLedger { own: self.own, ..self.join.ledger() };
         let Some(kernel) = kernel else { return ledger };
         let (segments, bytes) = (kernel.seen.segments, kernel.seen.bytes);
         ledger.kernel = Some(KernelCount { segments, bytes });
@@ -139,6 +144,7 @@ impl Pipeline {
         for mut exchange in self.joined.drain(..) {
             self.processes.identify(&mut exchange, &self.clock);
             if is_own(&exchange) {
+                self.own += 1;
                 continue;
             }
             self.reported += 1;

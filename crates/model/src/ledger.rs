@@ -181,11 +181,13 @@ pub struct Balance {
 
 /// What became of the views of exchanges: where both ends are on this host, there are two of each.
 ///
-/// `seen = exchanges reported + joined + late + contradicted + waiting`, at any time.
+/// `seen = exchanges reported + own + joined + late + contradicted + waiting`, at any time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ViewLedger {
     /// Views that there were.
     pub seen: u64,
+    /// Of exchanges of Alaz's own processes, which are not reported.
+    pub own: u64,
     /// Second halves of an exchange, reported as one with the first.
     pub joined: u64,
     /// Second halves that came after the first was reported alone; not reported again.
@@ -200,6 +202,7 @@ impl ViewLedger {
     /// Adds another ledger to this one.
     pub fn add(&mut self, other: &ViewLedger) {
         self.seen += other.seen;
+        self.own += other.own;
         self.joined += other.joined;
         self.late += other.late;
         self.contradicted += other.contradicted;

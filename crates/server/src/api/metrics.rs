@@ -139,8 +139,9 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
         views.joined,
     );
     let name = "alaz_views_dropped_total";
-    page.family(name, "counter", "Second views that are not part of what was reported, and why.");
-    for (reason, count) in [("late", views.late), ("contradicted", views.contradicted)] {
+    page.family(name, "counter", "Views that are not part of what was reported, and why.");
+    let dropped = [("late", views.late), ("contradicted", views.contradicted), ("own", views.own)];
+    for (reason, count) in dropped {
         page.sample(name, &[("reason", reason)], count);
     }
     page.single(
