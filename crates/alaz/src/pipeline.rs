@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
 use alaz_identity::Processes;
-use alaz_model::{Clock, ConnectionKey, Event, Exchange, Ledger, LossReason, View};
-use alaz_protocol::{Engine, Join};
+use alaz_model::{Balance, Clock, ConnectionKey, Event, Exchange, Ledger, LossReason, View};
+use alaz_protocol::{Datagrams, Engine, Join};
 
 /// One shard of the pipeline. Deterministic: times come with the events.
 pub struct Pipeline {
     engine: Engine,
     join: Join,
+    datagrams: Datagrams,
     processes: Processes,
     clock: Clock,
     views: Vec<View>,
@@ -25,6 +26,7 @@ impl Pipeline {
         Pipeline {
             engine: Engine::new(alaz_protocol::Limits::default()),
             join: Join::new(alaz_protocol::JoinLimits::default()),
+            datagrams: Datagrams::new(alaz_protocol::DatagramLimits::default()),
             processes,
             clock,
             views: Vec::new(),
@@ -63,7 +65,11 @@ impl Pipeline {
                 self.engine.close(close, &mut self.views);
                 self.join.close(close);
             }
-            Event::Datagram(_) => {}
+            Event::Datagram(datagram) => {
+                self.processes.resolve(datagram.pid);
+                self.datagrams.datagram(datagram, &self.clock, &mut self.joined);
+                self.report(sink);
+            }
             Event::Fork(fork) => self.processes.fork(fork),
             Event::Exec(exec) => self.processes.exec(exec),
             Event::Exit(exit) => self.processes.exit(exit),
@@ -82,6 +88,7 @@ impl Pipeline {
         self.engine.advance(watermark_ns, &mut self.views);
         self.pass_on(sink);
         self.join.advance(watermark_ns, &self.clock, &mut self.joined);
+        self.datagrams.advance(watermark_ns, &self.clock, &mut self.joined);
         self.report(sink);
         self.processes.advance(watermark_ns);
     }
@@ -91,6 +98,7 @@ impl Pipeline {
         self.engine.finish(&mut self.views);
         self.pass_on(sink);
         self.join.finish(&self.clock, &mut self.joined);
+        self.datagrams.finish(&self.clock, &mut self.joined);
         self.report(sink);
     }
 
@@ -98,6 +106,8 @@ impl Pipeline {
     #[must_use]
     pub fn ledger(&self, kernel: &KernelCounters) -> Ledger {
         let mut ledger = self.engine.ledger();
+        ledger.add(&self.datagrams.ledger());
+        add_datagrams(&mut ledger.datagram, kernel);
         ledger.exchanges.reported = self.reported;
         for (reason, lost) in [
             (LossReason::RingFull, kernel.ring_full),
@@ -126,5 +136,18 @@ impl Pipeline {
             self.reported += 1;
             sink(&exchange);
         }
+    }
+}
+
+/// Adds the datagrams that the kernel side did not hand on.
+fn add_datagrams(balance: &mut Balance, kernel: &KernelCounters) {
+    balance.segments.counted += kernel.datagrams_passed.segments;
+    balance.bytes.counted += kernel.datagrams_passed.bytes;
+    for (reason, lost) in [
+        (LossReason::RingFull, kernel.datagrams_ring_full),
+        (LossReason::HookMissed, kernel.datagrams_missed),
+    ] {
+        balance.segments.lose(reason, lost.segments);
+        balance.bytes.lose(reason, lost.bytes);
     }
 }

@@ -2,17 +2,18 @@
 
 use std::cell::Cell;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{
-    Capture, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
+    Capture, Datagram as PacketDatagram, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
     RecordingReader, decode,
 };
 use alaz_identity::Processes;
-use alaz_model::{Clock, Exchange, Ledger, UnixNanos};
+use alaz_model::{Clock, Datagram, Direction, Event, Exchange, Ledger, UnixNanos};
 use anyhow::Context;
 
 use crate::pipeline::Pipeline;
@@ -148,8 +149,10 @@ pub(crate) fn replay_packets(
                 pipeline.event(&event, &mut sink);
             }
             PcapItem::OutOfSight(gone) => pipeline.out_of_sight(gone.key, &mut sink),
-            // No protocol over UDP is understood yet.
-            PcapItem::Datagram(_) => {}
+            PcapItem::Datagram(packet) => {
+                latest_ns = latest_ns.max(packet.time_ns);
+                pipeline.event(&Event::Datagram(seen_from_one_end(&packet)), &mut sink);
+            }
         });
         if latest_ns >= advanced_ns + PACKETS_TICK_NS {
             advanced_ns = latest_ns;
@@ -168,6 +171,28 @@ pub(crate) fn replay_packets(
     let ledger = pipeline.ledger(&KernelCounters::default());
     let _ = consumer.pass(&|| ledger);
     (ledger, end)
+}
+
+/// A packet is seen on the wire, and told as one end would have: the one with the higher port (that of
+/// a client), or address. So both directions are told from the same end.
+fn seen_from_one_end<'a>(packet: &PacketDatagram<'a>) -> Datagram<'a> {
+    let place = |address: SocketAddr| (address.port(), address.ip());
+    let is_sent = place(packet.source) > place(packet.destination);
+    let (local, remote, direction) = match is_sent {
+        true => (packet.source, packet.destination, Direction::Send),
+        false => (packet.destination, packet.source, Direction::Receive),
+    };
+    Datagram {
+        local,
+        remote: Some(remote),
+        network_namespace: 0,
+        direction,
+        length: packet.length,
+        head: packet.payload,
+        time_ns: packet.time_ns,
+        pid: 0,
+        tid: 0,
+    }
 }
 
 /// A pipeline that names processes by this host's `/proc`.

@@ -27,11 +27,13 @@ pub enum Protocol {
     Redis,
     /// AMQP 0-9-1, RabbitMQ's protocol.
     Amqp,
+    /// DNS over UDP and TCP.
+    Dns,
 }
 
 impl Protocol {
     /// Every protocol Alaz understands, in the order of the enumeration.
-    pub const ALL: [Protocol; 7] = [
+    pub const ALL: [Protocol; 8] = [
         Protocol::Http,
         Protocol::Http2,
         Protocol::Grpc,
@@ -39,6 +41,7 @@ impl Protocol {
         Protocol::Mysql,
         Protocol::Redis,
         Protocol::Amqp,
+        Protocol::Dns,
     ];
 
     /// Its name in JSON, flags and metrics.
@@ -52,6 +55,7 @@ impl Protocol {
             Protocol::Mysql => "mysql",
             Protocol::Redis => "redis",
             Protocol::Amqp => "amqp",
+            Protocol::Dns => "dns",
         }
     }
 

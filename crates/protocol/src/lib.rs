@@ -74,6 +74,7 @@
 mod amqp;
 mod connection;
 mod dialogue;
+mod dns;
 mod engine;
 mod http;
 mod http2;
@@ -90,6 +91,7 @@ mod stream;
 mod testing;
 mod tls;
 
+pub use dns::{DatagramLimits, Datagrams};
 pub use engine::Engine;
 pub use join::{Join, JoinLimits};
 pub use limits::Limits;
