@@ -21,6 +21,8 @@ mod testing;
 mod told;
 mod words;
 
+use std::ops::RangeInclusive;
+
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 
 pub use datagrams::{DatagramLimits, Datagrams};
@@ -28,25 +30,36 @@ pub use datagrams::{DatagramLimits, Datagrams};
 use crate::dialogue::{self, Claim, Context, Dialogue, Entry, Side};
 use crate::stream::{Input, Origin, Step};
 use pair::{Pending, Start};
-use parse::{DnsMessage, SHORTEST};
+use parse::DnsMessage;
 
 /// DNS over TCP in the list of protocols.
 pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Dns, claim, begin };
 
 /// The length in front of a message.
 const FRAME: usize = 2;
+/// Lengths of questions: header, name, type and class, maybe some options.
+const QUESTION_BYTES: RangeInclusive<usize> = parse::HEADER + 5..=512;
 /// So much of a message is looked at.
 const SEEN: usize = 4096;
 
-/// A message in which nothing is out of place, as far as it is seen.
+/// A message in which nothing is out of place, as far as it is seen. Only what is likely to become one
+/// is waited for: waiting takes the beginning of a segment from what comes next.
 fn claim(bytes: &[u8], cut: bool) -> Claim {
     match frame(bytes, cut) {
-        Frame::More => Claim::Maybe,
         Frame::Message { message: Some(message), .. } if message.is_certain => {
             Claim::Yes(said_by(&message))
         }
-        Frame::Message { .. } | Frame::Invalid => Claim::No,
+        Frame::More if is_length(bytes) || bytes.get(FRAME..).is_some_and(parse::is_header) => {
+            Claim::Maybe
+        }
+        Frame::More | Frame::Message { .. } | Frame::Invalid => Claim::No,
     }
+}
+
+/// Whether this is the length of a question, alone: many write and read it by a call of its own.
+fn is_length(bytes: &[u8]) -> bool {
+    let length = <[u8; FRAME]>::try_from(bytes).map(u16::from_be_bytes);
+    length.is_ok_and(|length| QUESTION_BYTES.contains(&usize::from(length)))
 }
 
 fn said_by(message: &DnsMessage) -> Side {
@@ -86,10 +99,7 @@ fn frame(bytes: &[u8], cut: bool) -> Frame {
     }
     let visible = rest.get(..length.min(SEEN)).unwrap_or(rest);
     if visible.len() < length.min(SEEN) && !cut {
-        // What has begun like something else is not waited for.
-        let questions = visible.get(4..6).unwrap_or(&[0, 1]);
-        let may_be = length >= SHORTEST && matches!(questions, [0, 0 | 1]);
-        return if may_be { Frame::More } else { Frame::Invalid };
+        return Frame::More;
     }
     Frame::Message { bytes: FRAME + length, message: parse::message(visible) }
 }

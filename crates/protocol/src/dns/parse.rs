@@ -9,8 +9,6 @@ use super::{name, words};
 
 /// Bytes of a message's header.
 pub(super) const HEADER: usize = 12;
-/// The least that a message with a question has: header, root name, type, class.
-pub(super) const SHORTEST: usize = HEADER + 5;
 /// Addresses of an answer that are kept.
 const ADDRESSES_MAX: usize = 8;
 const CLASS_IN: u16 = 1;
@@ -70,11 +68,6 @@ pub(super) fn message(bytes: &[u8]) -> Option<DnsMessage> {
     let is_known = question
         .as_ref()
         .is_some_and(|question| CLASSES.contains(&question.class) && words::is_type(question.kind));
-    let known_opcode = [words::QUERY, words::NOTIFY, words::UPDATE].contains(&opcode);
-    // One bit is always 0; what is asked has no result, is never cut and holds no answers.
-    let clean = flags & 0x0040 == 0
-        && (is_response || flags & 0x020f == 0)
-        && (is_response || opcode != words::QUERY || records == 0);
     let mut answer = Answer {
         rcode: flags & 15,
         is_truncated: flags & 0x0200 != 0,
@@ -82,8 +75,21 @@ pub(super) fn message(bytes: &[u8]) -> Option<DnsMessage> {
         ..Answer::default()
     };
     let whole = reader.records(records, more_records, &mut answer).is_some();
-    let is_certain = is_known && known_opcode && clean && (is_response || whole);
+    let is_certain = is_known && is_header(bytes) && (is_response || whole);
     Some(DnsMessage { id, opcode, question, answer: is_response.then_some(answer), is_certain })
+}
+
+/// Whether these bytes begin with a header in which nothing is out of place.
+pub(super) fn is_header(bytes: &[u8]) -> bool {
+    let Some(&[_, _, high, low, 0, 1, records @ ..]) = bytes.first_chunk::<HEADER>() else {
+        return false;
+    };
+    let (is_response, opcode) = (high & 0x80 != 0, high >> 3 & 15);
+    let known = [words::QUERY, words::NOTIFY, words::UPDATE].contains(&opcode);
+    // One bit is always 0; what is asked has no result, is never cut and holds no answers.
+    let plain = is_response || high & 2 == 0 && low & 15 == 0;
+    let empty = is_response || opcode != words::QUERY || records.starts_with(&[0, 0]);
+    known && low & 0x40 == 0 && plain && empty
 }
 
 struct Reader<'a> {

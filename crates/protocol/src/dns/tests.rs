@@ -30,13 +30,16 @@ fn only_dns_is_claimed() {
     assert_eq!(claim(&reply(7, "www.example.org"), false), Claim::Yes(Side::Server));
     let asked = ask(7, "www.example.org");
     for cut in 0..asked.len() {
-        assert_eq!(claim(&asked[..cut], false), Claim::Maybe, "{cut}");
+        // The length alone, or a whole header.
+        let expected = if cut == 2 || cut >= 14 { Claim::Maybe } else { Claim::No };
+        assert_eq!(claim(&asked[..cut], false), expected, "{cut}");
     }
     for (name, bytes) in FOREIGN {
-        for cut in 4..=bytes.len() {
-            assert!(!matches!(claim(&bytes[..cut], true), Claim::Yes(_)), "{name}");
+        for cut in 1..=bytes.len() {
+            assert_eq!(claim(&bytes[..cut], true), Claim::No, "{name}");
+            // Two bytes may be a length.
+            assert!(cut == 2 || claim(&bytes[..cut], false) == Claim::No, "{name}");
         }
-        assert_eq!(claim(bytes, false), Claim::No, "{name}");
     }
 }
 
@@ -73,6 +76,7 @@ fn split_at_every_byte_it_is_the_same() {
     let talk = [(true, ask(7, "www.example.org")), (false, reply(7, "www.example.org"))];
     for cut in 1..talk[1].1.len() {
         let mut wire = Wire::new(Role::Client);
+        wire.client(ask(6, "a.example")).server(reply(6, "a.example"));
         for (by_client, bytes) in &talk {
             let (first, second) = bytes.split_at(cut.min(bytes.len()));
             for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
@@ -80,7 +84,9 @@ fn split_at_every_byte_it_is_the_same() {
                 wire.give(&said);
             }
         }
-        assert_eq!(wire.told(), ["A www.example.org NOERROR complete"], "{cut}");
+        let expected =
+            ["a.example", "www.example.org"].map(|it| format!("A {it} NOERROR complete"));
+        assert_eq!(wire.told(), expected, "{cut}");
     }
 }
 
@@ -256,6 +262,11 @@ impl Plan {
         let mut wire = Wire::new(self.role);
         let (mut said, mut truths) = (Vec::new(), Vec::new());
         let mut cuts = self.cuts.iter().cycle();
+        // Where it begins in pieces, it is not recognised; see `claim`.
+        said.push(wire.next_said(true, ask(9, "first.example")));
+        said.push(wire.next_said(false, reply(9, "first.example")));
+        let size = said[1].length;
+        truths.push(("A first.example NOERROR complete".to_owned(), u64::from(size)));
         let mut number = 0;
         for batch in &self.batches {
             let (mut asked, mut answered) = (Vec::new(), Vec::new());
