@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{
-    Capture, Datagram as PacketDatagram, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
-    RecordingReader, decode,
+    Capture, Datagram as PacketDatagram, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError,
+    PcapItem, PcapReader, RecordingReader, decode,
 };
 use alaz_identity::Processes;
 use alaz_model::{Clock, Datagram, Direction, Event, Exchange, Ledger, UnixNanos};
@@ -228,4 +228,28 @@ pub(crate) fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
             .context("cannot listen for signals")?;
     }
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_are_told_from_the_same_end() {
+        for (client, server) in [
+            ("10.0.0.1:40000", "10.0.0.9:53"),
+            ("10.0.0.9:53", "10.0.0.1:53"),
+            ("[::1]:53", "127.0.0.1:53"),
+        ] {
+            let (client, server) = (client.parse().unwrap(), server.parse().unwrap());
+            let packet = |source, destination| {
+                let datagram =
+                    PacketDatagram { time_ns: 1, source, destination, payload: b"x", length: 9 };
+                let Datagram { local, remote, direction, .. } = seen_from_one_end(&datagram);
+                (local, remote, direction)
+            };
+            assert_eq!(packet(client, server), (client, Some(server), Direction::Send));
+            assert_eq!(packet(server, client), (client, Some(server), Direction::Receive));
+        }
+    }
 }

@@ -120,6 +120,20 @@ fn what_dig_asks_is_reported_as_answered_also_from_a_capture_file() {
 }
 
 #[test]
+fn over_ipv6_it_is_the_same() {
+    let Some(_turn) = turn_to_capture() else { return };
+    let unbound = Unbound::start("::1");
+    let watch = Watch::start();
+    run(&mut unbound.dig("www.shop.test AAAA"));
+    run(&mut unbound.dig("www.shop.test AAAA +tcp"));
+    let seen = watch.finish();
+    let told = at(&seen, "::1");
+    assert_eq!(lines(&told), unbound.stop());
+    assert_eq!(lines(&told), ["AAAA www.shop.test NOERROR"; 2]);
+    assert!(told.iter().all(|exchange| exchange.observed_by == "both"));
+}
+
+#[test]
 fn a_load_is_reported_as_answered() {
     let Some(_turn) = turn_to_capture() else { return };
     let unbound = Unbound::start(ADDRESS);
@@ -211,7 +225,7 @@ fn sockets_bound_to_no_address_are_one_exchange_too() {
 
     let client = UdpSocket::bind("0.0.0.0:0").unwrap();
     let question = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03any\x04test\0\0\x01\0\x01";
-    client.send_to(question, "127.0.0.79:53").unwrap();
+    client.send_to(question, "127.0.0.1:53").unwrap();
     let mut bytes = [0; 512];
     let (length, from) = server.recv_from(&mut bytes).unwrap();
     bytes[2] |= 0x80;
@@ -223,6 +237,6 @@ fn sockets_bound_to_no_address_are_one_exchange_too() {
     let told: Vec<_> = seen.at(53).into_iter().filter(|it| it.target == "any.test").collect();
     assert_eq!(lines(&told), ["A any.test SERVFAIL"]);
     assert!(told[0].error && told[0].latency_ns.is_some());
-    assert_eq!((&*told[0].observed_by, &*told[0].server.ip), ("both", "127.0.0.79"));
+    assert_eq!((&*told[0].observed_by, &*told[0].server.ip), ("both", "127.0.0.1"));
     assert_eq!(told[0].client.ip, "127.0.0.1");
 }
