@@ -1,6 +1,6 @@
 //! One exchange over UDP, as far as its observations have come.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use alaz_model::{
     Clock, ConnectionKey, Datagram, Direction, Exchange, Outcome, Position, Role, View,
@@ -24,11 +24,17 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// `None` where the other side is not known, or the server's port is not that of DNS.
+    /// `None` where the client's port is not known, or the server's is not that of DNS.
     pub(super) fn of(datagram: &Datagram<'_>, message: &DnsMessage) -> Option<Seen> {
         let by_client = (datagram.direction == Direction::Send) == message.answer.is_none();
-        let (local, remote) = (datagram.local, datagram.remote?);
-        let (client, server) = if by_client { (local, remote) } else { (remote, local) };
+        let local = datagram.local;
+        let (client, server) = match (by_client, datagram.remote) {
+            (true, Some(remote)) => (local, remote),
+            (false, Some(remote)) => (remote, local),
+            // Who takes an answer need not ask who it is from.
+            (true, None) => (local, SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT))),
+            (false, None) => return None,
+        };
         (server.port() == SERVER_PORT).then_some(Seen {
             client,
             server,

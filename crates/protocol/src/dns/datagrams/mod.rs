@@ -31,6 +31,8 @@ use entry::{Entry, Heard, Seen};
 
 /// Port of DNS servers (RFC 1035 §4.2).
 const SERVER_PORT: u16 = 53;
+/// Port of multicast DNS.
+const MULTICAST_PORT: u16 = 5353;
 /// Between two looks at everything that waits.
 const SWEEP_NS: u64 = 50_000_000;
 /// Exchanges that share port and number are few, unless somebody plays games.
@@ -146,8 +148,12 @@ impl Datagrams {
         let balance = &mut self.ledger.datagram;
         let length = u64::from(datagram.length);
         let is_cut = datagram.head.len() < datagram.length as usize;
-        let remote_port = datagram.remote.map(|remote| remote.port());
-        if datagram.local.port() != SERVER_PORT && remote_port != Some(SERVER_PORT) {
+        let local_port = datagram.local.port();
+        let is_dns = match datagram.remote {
+            Some(remote) => [local_port, remote.port()].contains(&SERVER_PORT),
+            None => local_port != MULTICAST_PORT,
+        };
+        if !is_dns {
             balance.segments.counted += 1;
             balance.bytes.counted += length;
             return None;
@@ -155,8 +161,8 @@ impl Datagrams {
         let message = parse::message(datagram.head);
         let seen = message.as_ref().and_then(|message| Seen::of(datagram, message));
         let lost = match (&message, &seen) {
-            // Who the other side is stands in the application's memory too.
-            _ if datagram.remote.is_none() => Some(LossReason::Unreadable),
+            // Who asks stands in the application's memory too.
+            (Some(_), None) if datagram.remote.is_none() => Some(LossReason::Unreadable),
             (None, _) if datagram.head.is_empty() && is_cut => Some(LossReason::Unreadable),
             (None, _) if is_cut => Some(LossReason::Truncated),
             _ => None,

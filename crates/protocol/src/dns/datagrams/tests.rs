@@ -87,6 +87,24 @@ impl Host {
         self.table.datagram(&datagram, &Clock::default(), &mut self.out);
     }
 
+    /// Received 40 ms after the beginning, from nobody knows whom.
+    fn give_nameless(&mut self, local: &str, bytes: &[u8]) {
+        let datagram = Datagram {
+            local: address(local),
+            remote: None,
+            network_namespace: 1,
+            direction: Direction::Receive,
+            length: bytes.len() as u32,
+            head: bytes,
+            time_ns: 40 * MS,
+            pid: 11,
+            tid: 1,
+        };
+        self.given.0 += 1;
+        self.given.1 += bytes.len() as u64;
+        self.table.datagram(&datagram, &Clock::default(), &mut self.out);
+    }
+
     fn take(&mut self, all: &[Moved]) -> &mut Host {
         all.iter().for_each(|moved| self.give(moved));
         self
@@ -174,6 +192,15 @@ fn sockets_without_an_address_agree_with_the_other_end() {
             }
         }
     }
+}
+
+#[test]
+fn who_takes_an_answer_need_not_ask_who_it_is_from() {
+    let mut host = Host::new();
+    host.take(&four(10, &asked(7), &answered(7))[..3]);
+    host.give_nameless("0.0.0.0:40000", &answered(7));
+    assert_eq!(host.lines(), ["A www.example.org NOERROR complete both"]);
+    assert_eq!(host.out[0].latency_ns, Some(30 * MS));
 }
 
 #[test]
@@ -398,20 +425,11 @@ fn what_is_not_dns_is_counted_and_what_could_not_be_read_is_lost() {
         host.take(&[Moved { copied, ..moved(Side::Client, 30, asked(7)) }]);
         assert_eq!(host.table.ledger().datagram.segments.lost(reason), 1);
     }
-    let nameless = Datagram {
-        local: address("0.0.0.0:53"),
-        remote: None,
-        network_namespace: 1,
-        direction: Direction::Receive,
-        length: 33,
-        head: &asked(7),
-        time_ns: 40 * MS,
-        pid: 1,
-        tid: 1,
-    };
-    host.table.datagram(&nameless, &Clock::default(), &mut host.out);
+    host.give_nameless("0.0.0.0:53", &asked(7));
     assert_eq!(host.table.ledger().datagram.segments.lost(LossReason::Unreadable), 2);
-    host.given = (host.given.0 + 1, host.given.1 + 33);
+    host.give_nameless("0.0.0.0:5353", &asked(7));
+    host.give_nameless("0.0.0.0:40000", b"something else");
+    assert_eq!(host.table.ledger().datagram.segments.counted, 7);
     assert!(host.advance(20_000).finish().is_empty());
 }
 
