@@ -48,7 +48,7 @@ fn tcpdump(address: IpAddr, file: &std::path::Path) -> Program {
 #[test]
 fn what_dig_asks_is_reported_as_answered_also_from_a_capture_file() {
     let Some(_turn) = turn_to_capture() else { return };
-    let unbound = Unbound::start(ADDRESS);
+    let (unbound, unbound_6) = (Unbound::start(ADDRESS), Unbound::start("::1"));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dns.pcap");
     let mut tcpdump = tcpdump(unbound.address, &file);
@@ -69,6 +69,9 @@ fn what_dig_asks_is_reported_as_answered_also_from_a_capture_file() {
     ];
     for question in questions {
         run(&mut unbound.dig(question));
+    }
+    for question in ["www.shop.test AAAA", "www.shop.test AAAA +tcp"] {
+        run(&mut unbound_6.dig(question));
     }
 
     let seen = watch.finish();
@@ -103,6 +106,11 @@ fn what_dig_asks_is_reported_as_answered_also_from_a_capture_file() {
     let observations = 4 * of("network.transport", "udp") as u64;
     assert!(seen.ledger.sources["datagram"].segments.parsed >= observations);
 
+    let told = at(&seen, "::1");
+    assert_eq!(lines(&told), ["AAAA www.shop.test NOERROR"; 2]);
+    assert_eq!(lines(&told), unbound_6.stop());
+    assert!(told.iter().all(|exchange| exchange.observed_by == "both"));
+
     let replay = || {
         let mut replay = Program::start(alaz::command(&["replay", "--output", "json"]).arg(&file));
         replay.wait();
@@ -117,20 +125,6 @@ fn what_dig_asks_is_reported_as_answered_also_from_a_capture_file() {
     assert!(
         replayed.exchanges.iter().all(|it| it.outcome == "complete" && it.latency_ns.is_some())
     );
-}
-
-#[test]
-fn over_ipv6_it_is_the_same() {
-    let Some(_turn) = turn_to_capture() else { return };
-    let unbound = Unbound::start("::1");
-    let watch = Watch::start();
-    run(&mut unbound.dig("www.shop.test AAAA"));
-    run(&mut unbound.dig("www.shop.test AAAA +tcp"));
-    let seen = watch.finish();
-    let told = at(&seen, "::1");
-    assert_eq!(lines(&told), unbound.stop());
-    assert_eq!(lines(&told), ["AAAA www.shop.test NOERROR"; 2]);
-    assert!(told.iter().all(|exchange| exchange.observed_by == "both"));
 }
 
 #[test]
