@@ -80,7 +80,8 @@ fn what_dig_asks_is_reported_as_answered_also_from_a_capture_file() {
     say(&format!("{} answered, {} reported", log.len(), told.len()));
     assert!(seen.ledger.lost_nothing(), "{:?}", seen.ledger);
     let mut reported = lines(&told);
-    (reported.sort(), log.sort());
+    reported.sort();
+    log.sort();
     assert_eq!(reported, log);
     assert!(log.contains(&"PTR 3.2.1.10.in-addr.arpa NXDOMAIN".to_owned()), "{log:?}");
     for exchange in &told {
@@ -190,7 +191,8 @@ fn what_glibc_asks_is_reported_with_its_retries() {
     assert!(seen.ledger.lost_nothing(), "{:?}", seen.ledger);
     let told = at(&seen, ADDRESS);
     let mut reported = lines(&told);
-    (reported.sort(), log.sort());
+    reported.sort();
+    log.sort();
     assert_eq!(reported, log);
     assert_eq!(reported, ["A www.shop.test NOERROR", "AAAA www.shop.test NOERROR"]);
     assert!(told.iter().all(|it| it.observed_by == "both" && it.client.process == "getent"));
