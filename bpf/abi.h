@@ -17,6 +17,8 @@
 /* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
 #define HEAD_MAX 4096
 #define TAIL_MAX 256
+/* Of connections that are copied in depth, a call is told in so many segments at most. */
+#define PARTS_MAX 16
 
 /* Datagrams from or to these ports are told of; others are only counted. RFC 1035, RFC 6762. */
 #define PORT_DNS 53
@@ -45,6 +47,8 @@ enum record_kind {
 	RECORD_EXIT = 5,
 	RECORD_FORK = 6,
 	RECORD_DATAGRAM = 7,
+	RECORD_MEASURES = 8,
+	RECORD_REFUSED = 9,
 };
 
 enum connection_role {
@@ -131,6 +135,38 @@ struct close_record {
 	/* Behind the last byte of each direction; what waited to be read is not counted in. */
 	__u64 send_position;
 	__u64 receive_position;
+};
+
+/* What the kernel measured on a connection; told just before its end. */
+struct measures_record {
+	__u32 kind;
+	/* Segments that were sent again. */
+	__u32 retransmits;
+	struct connection_key key;
+	__u64 time;
+	/* From the SYN to the end of the handshake, in ns, where this side opened and that was seen. */
+	__u64 handshake;
+	/* In us; 0 where there was no measure. */
+	__u32 round_trip;
+	__u32 least_round_trip;
+};
+
+/* A connection that this side wanted to open never was. */
+struct refused_record {
+	__u32 kind;
+	/* A positive errno; 0: given up by the application. */
+	__u32 error;
+	__u64 time;
+	/* When the SYN was sent. */
+	__u64 began;
+	__u8 local_address[16];
+	__u8 remote_address[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u16 family;
+	__u16 reserved;
+	__u32 network_namespace;
+	__u32 pid;
 };
 
 /* A program started in a process. */

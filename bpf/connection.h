@@ -19,9 +19,12 @@ struct connection {
 	__u32 state;
 	/* What is told of its end. Bytes may still be read after it. */
 	__u32 error;
-	__u32 reserved;
+	__u32 retransmits;
 	__u64 send_position;
 	__u64 receive_position;
+	__u64 handshake;
+	__u32 round_trip;
+	__u32 least_round_trip;
 };
 
 /*
@@ -35,6 +38,20 @@ struct {
 	__type(key, __u64);
 	__type(value, struct connection);
 } connections SEC(".maps");
+
+/* Since when, and by which process, a socket is connecting. */
+struct attempt {
+	__u64 began;
+	__u32 pid;
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 12);
+	__type(key, __u64);
+	__type(value, struct attempt);
+} attempts SEC(".maps");
 
 /*
  * Stream positions: how many bytes have passed so far, with the sequence number in the low half.
@@ -135,9 +152,19 @@ static __noinline bool emit_open(__u32 lane, struct open_record *record)
 	return emit(lane, record, sizeof(*record));
 }
 
-static __noinline bool emit_close(__u32 lane, struct close_record *record)
+static __noinline bool emit_close(__u32 lane, __u64 socket, struct connection *entry)
 {
-	return emit(lane, record, sizeof(*record));
+	struct close_record record = {};
+
+	DESCRIBE(close_record);
+	record.kind = RECORD_CLOSE;
+	record.error = entry->error;
+	record.key.socket = socket;
+	record.key.generation = entry->generation;
+	record.time = bpf_ktime_get_ns();
+	record.send_position = entry->send_position;
+	record.receive_position = entry->receive_position;
+	return emit(lane, &record, sizeof(record));
 }
 
 /* The entry of this very connection. */
@@ -149,28 +176,43 @@ static __always_inline struct connection *known(struct sock *sk)
 	return entry && entry->ports == ports_of(sk) ? entry : 0;
 }
 
-static __always_inline void tell_end(__u32 lane, __u64 socket, struct connection *entry)
+static __noinline bool emit_measures(__u32 lane, __u64 socket, struct connection *entry)
 {
-	struct close_record record = {};
+	struct measures_record record = {};
 
-	if (entry->state == CONNECTION_TOLD)
-		return;
-	entry->state = CONNECTION_TOLD;
-	record.kind = RECORD_CLOSE;
-	record.error = entry->error;
+	DESCRIBE(measures_record);
+	record.kind = RECORD_MEASURES;
+	record.retransmits = entry->retransmits;
 	record.key.socket = socket;
 	record.key.generation = entry->generation;
 	record.time = bpf_ktime_get_ns();
-	record.send_position = entry->send_position;
-	record.receive_position = entry->receive_position;
-	emit_close(lane, &record);
+	record.handshake = entry->handshake;
+	record.round_trip = entry->round_trip;
+	record.least_round_trip = entry->least_round_trip;
+	return emit(lane, &record, sizeof(record));
+}
+
+static __always_inline void tell_end(__u32 lane, __u64 socket, struct connection *entry)
+{
+	if (entry->state == CONNECTION_TOLD)
+		return;
+	entry->state = CONNECTION_TOLD;
+	emit_measures(lane, socket, entry);
+	emit_close(lane, socket, entry);
 }
 
 /* What it has to tell of its end, while that can still be read off the socket. */
 static __always_inline void note_end(struct connection *entry, struct sock *sk, bool sent_fin)
 {
+	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
 	struct progress progress;
 
+	entry->retransmits = READ(tcp, total_retrans);
+	entry->round_trip = READ(tcp, srtt_us) >> 3;
+	entry->least_round_trip = READ(tcp, rtt_min.s[0].v);
+	/* No measure yet (net/ipv4/tcp.c, tcp_init_sock). */
+	if (entry->least_round_trip == ~0U)
+		entry->least_round_trip = 0;
 	read_progress(sk, &progress);
 	entry->error = READ(sk, sk_err);
 	/* The FIN takes a number, and is no byte. */
@@ -238,6 +280,62 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 		return 0;
 	}
 	return entry.generation;
+}
+
+/* The application wants to connect. */
+static __always_inline void note_attempt(struct sock *sk)
+{
+	__u64 socket = (__u64)sk;
+	struct attempt attempt = {};
+
+	attempt.began = bpf_ktime_get_ns();
+	attempt.pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_map_update_elem(&attempts, &socket, &attempt, BPF_ANY);
+}
+
+/* It can. */
+static __always_inline void note_handshake(struct sock *sk)
+{
+	__u64 socket = (__u64)sk;
+	struct attempt *attempt = bpf_map_lookup_elem(&attempts, &socket);
+	struct connection *entry;
+
+	if (!attempt)
+		return;
+	entry = known(sk);
+	if (entry)
+		entry->handshake = bpf_ktime_get_ns() - attempt->began;
+	bpf_map_delete_elem(&attempts, &socket);
+}
+
+static __noinline bool emit_refused(__u32 lane, struct refused_record *record)
+{
+	return emit(lane, record, sizeof(*record));
+}
+
+/* It could not, or does not want to any more. */
+static __always_inline void tell_refused(__u32 lane, struct sock *sk)
+{
+	__u64 socket = (__u64)sk;
+	struct attempt *attempt = bpf_map_lookup_elem(&attempts, &socket);
+	struct refused_record record = {};
+
+	if (!attempt)
+		return;
+	record.pid = attempt->pid;
+	record.began = attempt->began;
+	bpf_map_delete_elem(&attempts, &socket);
+	if (record.pid == settings.own_pid)
+		return;
+	record.kind = RECORD_REFUSED;
+	record.error = READ(sk, sk_err);
+	record.time = bpf_ktime_get_ns();
+	record.family = READ(sk, __sk_common.skc_family);
+	record.local_port = ports_of(sk) >> 16;
+	record.remote_port = ports_of(sk);
+	read_addresses(sk, record.local_address, record.remote_address);
+	record.network_namespace = namespace_of(sk);
+	emit_refused(lane, &record);
 }
 
 /*

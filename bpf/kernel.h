@@ -122,6 +122,14 @@ struct sock {
 	int sk_err;
 };
 
+struct minmax_sample {
+	__u32 v;
+};
+
+struct minmax {
+	struct minmax_sample s[3];
+};
+
 /* A TCP socket begins with its struct sock, so one pointer serves for both. */
 struct tcp_sock {
 	__u32 rcv_nxt;
@@ -132,6 +140,10 @@ struct tcp_sock {
 	__u64 bytes_received;
 	__u64 bytes_acked;
 	__u64 tcp_wstamp_ns;
+	__u32 total_retrans;
+	/* In eighths. */
+	__u32 srtt_us;
+	struct minmax rtt_min;
 };
 
 /* The local port, which stays when the socket has given it back. */

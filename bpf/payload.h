@@ -47,15 +47,18 @@ struct segment_scratch {
 	__u64 passed;
 	__u64 last_base;
 	__u64 last_length;
+	/* Its number. */
+	__u32 last_index;
 	struct payload payload;
 	/* The kernel's description of the call (message.h). */
 	__u64 message;
 	/* What the same call moved behind this segment. */
 	__u64 behind;
+	/* Of a call that is told in parts, what has not been told. */
+	__u64 left;
 	/* Datagrams: where the caller names the other side, if it does. */
 	__u64 peer;
 	__u32 peer_is_kernels;
-	__u32 reserved;
 };
 
 struct {
@@ -110,7 +113,8 @@ static __always_inline bool copy_buffer(struct segment_scratch *scratch, __u64 b
 }
 
 /* One buffer of a vectored call; the head ends at the first byte left out, so it has no holes. */
-static __always_inline bool copy_part(struct segment_scratch *scratch, struct user_iovec *part)
+static __always_inline bool copy_part(struct segment_scratch *scratch, struct user_iovec *part,
+				      __u32 index)
 {
 	struct segment_record *record = &scratch->datagram.call;
 	__u32 offset = record->head_length;
@@ -134,6 +138,7 @@ static __always_inline bool copy_part(struct segment_scratch *scratch, struct us
 	scratch->passed += here;
 	scratch->last_base = part->base;
 	scratch->last_length = here;
+	scratch->last_index = index;
 	return true;
 }
 
@@ -182,7 +187,7 @@ static __always_inline bool copy_vector(struct segment_scratch *scratch)
 			part.base += payload->skip;
 			part.length -= payload->skip;
 		}
-		if (!copy_part(scratch, &part))
+		if (!copy_part(scratch, &part, i))
 			return false;
 	}
 	if (scratch->passed < scratch->datagram.call.length ||
@@ -194,7 +199,10 @@ static __always_inline bool copy_vector(struct segment_scratch *scratch)
 static __always_inline bool copy_payload(struct segment_scratch *scratch)
 {
 	struct payload *payload = &scratch->payload;
-	struct user_msghdr message;
+	struct {
+		__u64 vector;
+		__u64 length;
+	} list;
 
 	switch (payload->shape) {
 	case PAYLOAD_NONE:
@@ -202,11 +210,12 @@ static __always_inline bool copy_payload(struct segment_scratch *scratch)
 	case PAYLOAD_BUFFER:
 		return copy_buffer(scratch, payload->base);
 	case PAYLOAD_MESSAGE:
-		if (bpf_probe_read_user(&message, sizeof(message), (void *)payload->base))
+		if (bpf_probe_read_user(&list, sizeof(list),
+					&((struct user_msghdr *)payload->base)->vector))
 			return false;
 		payload->shape = PAYLOAD_VECTOR;
-		payload->base = message.vector;
-		payload->count = message.vector_length;
+		payload->base = list.vector;
+		payload->count = list.length;
 		return copy_vector(scratch);
 	case PAYLOAD_VECTOR:
 	case PAYLOAD_KERNEL_VECTOR:
@@ -214,6 +223,28 @@ static __always_inline bool copy_payload(struct segment_scratch *scratch)
 	default:
 		return false;
 	}
+}
+
+/* What was copied lies behind; the payload is what follows. */
+static __always_inline void advance_payload(struct segment_scratch *scratch)
+{
+	struct payload *payload = &scratch->payload;
+	__u32 index = scratch->last_index;
+
+	if (payload->shape == PAYLOAD_BUFFER) {
+		payload->base += scratch->datagram.call.length;
+		return;
+	}
+	if (payload->shape != PAYLOAD_VECTOR && payload->shape != PAYLOAD_KERNEL_VECTOR)
+		return;
+	/* There were more buffers than are looked at. */
+	if (scratch->passed < scratch->datagram.call.length) {
+		payload->shape = PAYLOAD_LOST;
+		return;
+	}
+	payload->skip = scratch->last_length + (index == 0 ? payload->skip : 0);
+	payload->base += index * sizeof(struct user_iovec);
+	payload->count -= index;
 }
 
 #endif

@@ -28,6 +28,56 @@ static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct 
 }
 
 /*
+ * Connections of which more than the ends of long calls is wanted, by socket, and in how many parts
+ * calls on them are told. Written by the user side; looked at for long calls only.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 12);
+	__type(key, __u64);
+	__type(value, __u32);
+} depths SEC(".maps");
+
+static __always_inline __u32 parts_of(__u64 socket)
+{
+	__u32 *parts = bpf_map_lookup_elem(&depths, &socket);
+
+	return parts ? *parts : 1;
+}
+
+/*
+ * Writes the segment in the lane's scratch, and copies its bytes from where the payload says they lie.
+ * Global for the same reason as record_segment.
+ */
+__noinline int emit_part(__u32 lane)
+{
+	struct segment_scratch *scratch = own_scratch(lane);
+	struct counters *count = own_counters(lane);
+	struct segment_record *record;
+	__u32 copied;
+
+	if (!scratch || !count)
+		return 0;
+	record = &scratch->datagram.call;
+	record->head_length = 0;
+	record->tail_length = 0;
+	if (!copy_payload(scratch)) {
+		scratch->payload.shape = PAYLOAD_LOST;
+		count->unreadable.segments++;
+		count->unreadable.bytes += record->length;
+	}
+	copied = record->head_length + record->tail_length;
+	barrier_var(copied);
+	if (copied > HEAD_MAX + TAIL_MAX)
+		return 0;
+	if (bpf_ringbuf_output(&ring, record, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
+		count->ring_full.segments++;
+		count->ring_full.bytes += record->length;
+	}
+	return 0;
+}
+
+/*
  * Records `length` bytes that a call moved; the lane's scratch says on which socket, and where they
  * lie. The socket's own counters have moved already. `thread` is the caller's tgid and pid, 0 for
  * none.
@@ -43,7 +93,7 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	struct progress progress;
 	struct tcp_sock *tcp;
 	struct sock *sk;
-	__u32 copied;
+	__u32 parts, i;
 
 	count = own_counters(lane);
 	scratch = own_scratch(lane);
@@ -58,12 +108,9 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	read_progress(sk, &progress);
 
 	record->kind = RECORD_SEGMENT;
-	record->length = length;
 	record->time = bpf_ktime_get_ns();
 	record->pid = thread >> 32;
 	record->tid = thread;
-	record->head_length = 0;
-	record->tail_length = 0;
 	record->direction = direction;
 	/* What the call moved is behind the socket now; take it back to before. */
 	if (direction == DIRECTION_SEND) {
@@ -93,18 +140,18 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		return 0;
 	}
 
-	if (!copy_payload(scratch)) {
-		count->unreadable.segments++;
-		count->unreadable.bytes += length;
-	}
+	parts = length > HEAD_MAX ? parts_of(record->key.socket) : 1;
+	scratch->left = length;
+	for (i = 0; i < PARTS_MAX && scratch->left > 0; i++) {
+		bool is_last = i + 1 >= parts || i + 1 == PARTS_MAX || scratch->left <= HEAD_MAX;
 
-	copied = record->head_length + record->tail_length;
-	barrier_var(copied);
-	if (copied > HEAD_MAX + TAIL_MAX)
-		return 0;
-	if (bpf_ringbuf_output(&ring, record, sizeof(*record) + copied, BPF_RB_NO_WAKEUP)) {
-		count->ring_full.segments++;
-		count->ring_full.bytes += length;
+		record->length = is_last ? scratch->left : HEAD_MAX;
+		/* Each is seen as a segment. */
+		count->seen.segments += i > 0;
+		emit_part(lane);
+		advance_payload(scratch);
+		record->position += record->length;
+		scratch->left -= record->length;
 	}
 	return 0;
 }
@@ -124,17 +171,25 @@ int BPF_PROG(on_state, struct sock *raw, int before, int after)
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	if (after == TCP_SYN_SENT) {
-		/* It connects again. */
+		/* Perhaps once more. */
 		forget(LANE_STATE, sk);
+		note_attempt(sk);
 	} else if (after == TCP_CLOSE) {
-		conclude(LANE_STATE, sk, before);
-	} else if (!known(sk)) {
-		read_progress(sk, &progress);
-		/* Data in the SYN is behind the socket already; its call has not ended. */
 		if (before == TCP_SYN_SENT)
-			progress.send_position -= progress.sent - 1;
-		introduce(LANE_STATE, sk, before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
-			  &progress);
+			tell_refused(LANE_STATE, sk);
+		conclude(LANE_STATE, sk, before);
+	} else {
+		if (!known(sk)) {
+			read_progress(sk, &progress);
+			/* Data in the SYN is behind the socket already; its call has not ended. */
+			if (before == TCP_SYN_SENT)
+				progress.send_position -= progress.sent - 1;
+			introduce(LANE_STATE, sk,
+				  before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
+				  &progress);
+		}
+		if (before == TCP_SYN_SENT)
+			note_handshake(sk);
 	}
 	return 0;
 }

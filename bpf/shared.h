@@ -77,6 +77,16 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
+/*
+ * Has clang describe a type in the object, so that its mirror in Rust can be checked against it: for
+ * records that are no function's parameter.
+ */
+#define DESCRIBE(type)                                           \
+	do {                                                     \
+		__u32 id = bpf_core_type_id_local(struct type);  \
+		barrier_var(id);                                 \
+	} while (0)
+
 static __always_inline struct counters *own_counters(__u32 lane)
 {
 	return bpf_map_lookup_elem(&counters, &lane);

@@ -117,19 +117,22 @@ static __always_inline __u64 peer_of(struct payload *payload)
 	return name;
 }
 
-static __always_inline int record_datagrams(struct segment_scratch *scratch, struct call *call,
-					    __u64 thread, __u32 number)
+/* Global for the same reason as record_segment. */
+__noinline int record_datagrams(__u64 messages, __u64 thread, __u32 direction, __u32 number,
+				__u32 shape)
 {
-	__u64 messages = call->payload.base;
+	struct segment_scratch *scratch = own_scratch(LANE_SEND);
 	__u32 i;
 
+	if (!scratch)
+		return 0;
 	scratch->peer_is_kernels = 0;
 	for (i = 0; i < MESSAGES_MAX && i < number; i++) {
-		scratch->payload = call->payload;
+		scratch->payload.shape = shape;
+		scratch->payload.skip = 0;
 		scratch->payload.base = messages + i * sizeof(struct user_mmsghdr);
 		scratch->peer = peer_of(&scratch->payload);
-		record_datagram(LANE_SEND, thread, call->direction,
-				length_of_message(messages, i));
+		record_datagram(LANE_SEND, thread, direction, length_of_message(messages, i));
 	}
 	if (number > MESSAGES_MAX)
 		count_missed_datagrams(LANE_SEND, number - MESSAGES_MAX);
@@ -169,7 +172,8 @@ static __always_inline int record_call(struct pt_regs *regs, long result)
 		return 0;
 	scratch->datagram.call.key.socket = (__u64)sk;
 	if (READ(sk, sk_protocol) == IPPROTO_UDP)
-		return call.is_many ? record_datagrams(scratch, &call, thread, result)
+		return call.is_many ? record_datagrams(call.payload.base, thread, call.direction,
+						       result, call.payload.shape)
 				    : record_one_datagram(scratch, &call, thread, result);
 	if (call.is_many)
 		return record_messages(scratch, &call, thread, result);

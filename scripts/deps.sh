@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# deps.sh [test] [ui]: installs what this machine lacks for building Alaz, and for testing it or
-# building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
+# deps.sh [test] [ui] [fuzz]: installs what this machine lacks for building Alaz, and for testing it,
+# fuzzing it or building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,6 +32,12 @@ has_node() { has node && has npm && at_least "$oldest_node" "$(node --version | 
 # Debian's own, since that is the one its python3-* packages are for.
 has_python_module() { /usr/bin/python3 -c "import $1" >/dev/null 2>&1; }
 
+# The broker that the tests run, as its project file in tests/peers/kafka says. Maven keeps what it
+# fetched for the next checkout.
+kafka_project=tests/peers/kafka/pom.xml
+kafka_jars=${CARGO_TARGET_DIR:-target}/peers/kafka
+has_kafka() { cmp -s "$kafka_project" "$kafka_jars/pom.xml"; }
+
 # What is missing, by the names that the functions below know.
 missing() {
     has_clang || echo clang
@@ -43,6 +49,7 @@ missing() {
     has_rust || echo rust
     for part in "$@"; do
         case $part in
+        fuzz) has c++ || echo g++ ;;
         test)
             has_rust && ! has_rust_tool fmt && echo rustfmt
             has_rust && ! has_rust_tool clippy && echo rust-clippy
@@ -64,6 +71,12 @@ missing() {
             has dnsperf || echo dnsperf
             [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
             has_python_module pika || echo python3-pika
+            has java || echo default-jre-headless
+            has mvn || echo maven
+            has kcat || echo kcat
+            has_python_module kafka || echo python3-kafka
+            has_python_module confluent_kafka || echo python3-confluent-kafka
+            has_kafka || echo kafka
             has node || echo nodejs
             has go || echo golang-go
             compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
@@ -123,6 +136,13 @@ install_node() {
     }
 }
 
+install_kafka() {
+    rm -rf "$kafka_jars"
+    mvn --batch-mode --quiet --file "$kafka_project" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$(realpath -m "$kafka_jars")"
+    cp "$kafka_project" "$kafka_jars/"
+}
+
 mapfile -t wanted < <(missing "$@")
 if [ "${#wanted[@]}" -eq 0 ]; then
     exit 0
@@ -145,12 +165,14 @@ for item in "${wanted[@]}"; do
     clang) install_clang ;;
     rust) install_rust ;;
     node) install_node ;;
+    kafka) ;;
     rustfmt | rust-clippy) tools+=("$item") ;;
     *) packages+=("$item") ;;
     esac
 done
 [ "${#packages[@]}" -eq 0 ] || install "${packages[@]}"
 [ "${#tools[@]}" -eq 0 ] || install_rust_tools "${tools[@]}"
+has_kafka || [[ " ${wanted[*]} " != *' kafka '* ]] || install_kafka
 
 still=$(missing "$@" | tr '\n' ' ')
 if [ -n "$still" ]; then

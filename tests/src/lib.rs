@@ -16,6 +16,7 @@ pub mod alaz;
 pub mod bpf;
 pub mod exchange;
 pub mod http;
+pub mod kafka;
 pub mod load;
 pub mod mariadb;
 pub mod nginx;

@@ -26,7 +26,7 @@ const CALLS: Record<string, () => Promise<unknown>> = {
   edge: () => getEdge('e1', PERIOD, signal()),
   series: () => getSeries('e1', PERIOD, signal()),
   node: () => getNode('n1', PERIOD, signal()),
-  exchanges: () => getExchanges({ protocol: '', errors: false, slowerThan: '', limit: 10 }, signal()),
+  exchanges: () => getExchanges({ protocol: '', errors: false, slowerThan: '', text: '', limit: 10 }, signal()),
   ledger: () => getLedger(signal()),
   status: () => getStatus(signal()),
 };
@@ -76,10 +76,10 @@ describe('requests', () => {
 
   it('leave out filters that are not set', async () => {
     const fetched = answer('[]');
-    await getExchanges({ protocol: 'redis', errors: true, slowerThan: '50ms', limit: 5 }, signal());
-    await getExchanges({ protocol: '', errors: false, slowerThan: '', limit: 5 }, signal());
+    await getExchanges({ protocol: 'redis', errors: true, slowerThan: '50ms', text: ' web :80', limit: 5 }, signal());
+    await getExchanges({ protocol: '', errors: false, slowerThan: '', text: ' ', limit: 5 }, signal());
     expect(fetched.mock.calls.map(([url]) => url)).toEqual([
-      'api/v1/exchanges?limit=5&protocol=redis&errors=true&slower_than=50ms',
+      'api/v1/exchanges?limit=5&protocol=redis&errors=true&slower_than=50ms&text=web+%3A80',
       'api/v1/exchanges?limit=5',
     ]);
   });
@@ -117,7 +117,7 @@ describe('answers', () => {
 
   it('become exchanges, bare or wrapped', async () => {
     const rows = '[{"time":"t","method":"GET","status":200,"latency_ns":5,"server":{"ip":"10.0.0.9"}}]';
-    const filter = { protocol: '', errors: false, slowerThan: '', limit: 5 };
+    const filter = { protocol: '', errors: false, slowerThan: '', text: '', limit: 5 };
     answer(rows);
     const bare = await getExchanges(filter, signal());
     answer(`{"exchanges":${rows}}`);

@@ -28,6 +28,8 @@ export interface ExchangeFilter {
   protocol: string;
   errors: boolean;
   slowerThan: string;
+  /** Words, as in the filter of the page. */
+  text: string;
   limit: number;
 }
 
@@ -56,6 +58,7 @@ export function getExchanges(filter: ExchangeFilter, signal: AbortSignal): Promi
     protocol: filter.protocol,
     errors: filter.errors ? 'true' : '',
     slower_than: filter.slowerThan,
+    text: filter.text.trim(),
   };
   return get(`exchanges?${query(parameters)}`, signal, decodeExchanges);
 }

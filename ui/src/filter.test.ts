@@ -34,6 +34,10 @@ describe('focus', () => {
   it('finds by protocol, port and namespace', () => {
     expect(found('postgresql')?.edges).toEqual(['e2']);
     expect(found(':5432')?.edges).toEqual(['e2']);
+    expect(found(':8080')?.edges).toEqual(['e1']);
+    // Another port, though it begins alike.
+    expect(found(':80')?.edges).toEqual([]);
+    expect(found(':543 postgres')?.edges).toEqual([]);
     expect(found('shop')?.edges).toEqual(['e1', 'e2']);
   });
 
@@ -52,5 +56,5 @@ describe('exchanges', () => {
   const one = exchange({ server: endpoint({ workload: 'redis', port: 6379 }), protocol: 'redis', method: 'HGETALL', target: 'cart:?', status: 'ok' });
 
   it.each(['', 'redis', 'hgetall cart', ':6379', 'curl ok', 'complete'])('%j fits', (filter) => expect(exchangeMatches(one, filter)).toBe(true));
-  it.each(['postgres', 'redis postgres', ':80 '])('%j does not', (filter) => expect(exchangeMatches(one, filter)).toBe(false));
+  it.each(['postgres', 'redis postgres', ':80 ', ':637', ':63790'])('%j does not', (filter) => expect(exchangeMatches(one, filter)).toBe(false));
 });

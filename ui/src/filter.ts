@@ -8,12 +8,12 @@ export interface Focus {
   edges: ReadonlySet<string>;
 }
 
-/** Every word must be found somewhere in the text. */
+/** Every word must be found somewhere in the text; a port, `:80`, as a whole word of it. */
 function matcher(filter: string): (haystack: string) => boolean {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   return (haystack) => {
     const lower = haystack.toLowerCase();
-    return words.every((word) => lower.includes(word));
+    return words.every((word) => (/^:\d+$/.test(word) ? ` ${lower} `.includes(` ${word} `) : lower.includes(word)));
   };
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use alaz_capture::{Attachment, Options};
 use alaz_model::Protocol;
 use alaz_server::{ExchangeFilter, parse_duration};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::listen_address;
 
 /// Shows every request between the services of this machine, without touching them.
 ///
@@ -19,7 +21,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "alaz",
     version,
     propagate_version = true,
-    args_conflicts_with_subcommands = true,
     after_help = "\
 First steps:
   sudo alaz              watch this machine, map on http://127.0.0.1:8014
@@ -33,7 +34,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// YAML file with settings
+    /// YAML file with settings, for run, watch, map and config
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -42,6 +43,53 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
+}
+
+impl Cli {
+    /// Reads and checks the command line. Prints help, the version, or what is wrong, and ends the
+    /// process where that is all there is to do.
+    pub(crate) fn read() -> Cli {
+        Cli::parse().checked().unwrap_or_else(|error| error.exit())
+    }
+
+    /// Options that stand where they would mean nothing are refused, not ignored.
+    fn checked(self) -> Result<Cli, clap::Error> {
+        let Some(command) = &self.command else { return Ok(self) };
+        let name = command.name();
+        let refuse = |message: String| {
+            Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message))
+        };
+        if let Some(option) = self.run.given() {
+            return refuse(format!(
+                "write {option} after the command, and only for run and config"
+            ));
+        }
+        if self.config.is_some() && !command.reads_settings() {
+            return refuse(format!("--config means nothing to {name}, which reads no settings"));
+        }
+        Ok(self)
+    }
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Command::Run(_) => "run",
+            Command::Watch(_) => "watch",
+            Command::Map(_) => "map",
+            Command::Doctor(_) => "doctor",
+            Command::Record(_) => "record",
+            Command::Replay(_) => "replay",
+            Command::Config(_) => "config",
+        }
+    }
+
+    fn reads_settings(&self) -> bool {
+        match self {
+            Command::Run(_) | Command::Watch(_) | Command::Map(_) | Command::Config(_) => true,
+            Command::Doctor(_) | Command::Record(_) | Command::Replay(_) => false,
+        }
+    }
 }
 
 /// How the commands that capture do it.
@@ -101,7 +149,7 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArgs {
     /// Address of the UI and the API [default: 127.0.0.1:8014]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,
 
     /// Where Alaz keeps its files [default: /var/lib/alaz, or $XDG_STATE_HOME/alaz when not root]
@@ -111,6 +159,16 @@ pub(crate) struct RunArgs {
     /// Further host names by which browsers may reach the UI
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) allowed_hosts: Option<Vec<String>>,
+}
+
+impl RunArgs {
+    /// One of the options that was given, if any.
+    fn given(&self) -> Option<&'static str> {
+        let RunArgs { listen, data_dir, allowed_hosts } = self;
+        let listen = listen.as_ref().map(|_| "--listen");
+        let data_dir = data_dir.as_ref().map(|_| "--data-dir");
+        listen.or(data_dir).or(allowed_hosts.as_ref().map(|_| "--allowed-hosts"))
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -125,7 +183,7 @@ pub(crate) enum WatchOutput {
 /// Which exchanges to show; all that are given must hold.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct FilterArgs {
-    /// Only these protocols: http, http2, grpc, postgresql, mysql, redis, amqp, dns
+    /// Only these protocols: http, http2, grpc, postgresql, mysql, redis, amqp, kafka, dns
     #[arg(long, value_name = "P", value_delimiter = ',', value_parser = protocol)]
     pub(crate) protocol: Vec<Protocol>,
 
@@ -268,6 +326,7 @@ impl From<&FilterArgs> for ExchangeFilter {
             port: args.port,
             errors: args.errors,
             slower_than: args.slower_than,
+            words: Vec::new(),
         }
     }
 }
@@ -275,7 +334,6 @@ impl From<&FilterArgs> for ExchangeFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -287,5 +345,32 @@ mod tests {
         let cli = Cli::parse_from(["alaz", "--listen", "127.0.0.1:9000"]);
         assert!(cli.command.is_none());
         assert_eq!(cli.run.listen, Some("127.0.0.1:9000".parse().unwrap()));
+    }
+
+    #[test]
+    fn settings_are_given_on_either_side_of_a_command_that_reads_them() {
+        let read = |line: &str| {
+            let arguments = std::iter::once("alaz").chain(line.split(' '));
+            Cli::try_parse_from(arguments).and_then(Cli::checked)
+        };
+        for command in ["run", "watch", "map", "config"] {
+            for line in [format!("--config a.yaml {command}"), format!("{command} --config a.yaml")]
+            {
+                let cli = read(&line).unwrap();
+                assert_eq!(cli.config, Some("a.yaml".into()), "{line}");
+            }
+        }
+        assert!(read("--config a.yaml --listen 127.0.0.1:1").is_ok());
+        assert!(read("--btf /x watch --capture").is_ok());
+        for (line, word) in [
+            ("replay --config a.yaml x", "replay"),
+            ("--config a.yaml doctor", "doctor"),
+            ("record x --config a.yaml", "record"),
+            ("--listen 127.0.0.1:1 config", "--listen after"),
+            ("--data-dir /x watch", "--data-dir after"),
+        ] {
+            let message = read(line).unwrap_err().to_string();
+            assert!(message.contains(word), "{line}: {message}");
+        }
     }
 }

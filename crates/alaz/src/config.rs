@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::UserMessageFormatter;
 
 use crate::cli::RunArgs;
 
@@ -48,21 +50,41 @@ impl std::fmt::Display for Origin {
 /// A setting is wrong. The message names it, its origin and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("{path}: {source}: check the path given by --config or ALAZ_CONFIG")]
-    Unreadable { path: String, source: std::io::Error },
+    #[error("{path}: {cause}: check the path given by --config or ALAZ_CONFIG")]
+    Unreadable { path: String, cause: std::io::Error },
     #[error("{path}: {message}")]
     File { path: String, message: String },
-    #[error("{name}: '{value}' is not {expected}")]
-    Environment { name: &'static str, value: String, expected: &'static str },
+    #[error("{name}: {message}")]
+    Environment { name: &'static str, message: String },
+}
+
+/// An address to listen on.
+///
+/// # Errors
+/// Says how to write it.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.trim_start_matches(':').parse::<u16>() {
+        Ok(port) => format!(
+            "'{text}' is a port without an address: write 127.0.0.1:{port}, or 0.0.0.0:{port} for \
+             all addresses of this host"
+        ),
+        Err(_) => format!("'{text}' is no IP address with a port, such as 127.0.0.1:8014"),
+    })
 }
 
 /// The keys of the file. Unknown ones are refused, with the line.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileSettings {
+    #[serde(default, deserialize_with = "listen_in_file")]
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     allowed_hosts: Option<Vec<String>>,
+}
+
+fn listen_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = Option::<String>::deserialize(value)?;
+    text.as_deref().map(listen_address).transpose().map_err(D::Error::custom)
 }
 
 /// What the process was given, so that tests can give something else.
@@ -88,23 +110,21 @@ impl Config {
         Ok(Config {
             listen: layers.pick(
                 ("--listen", args.listen),
-                ("ALAZ_LISTEN", |text| text.parse().ok(), "an address such as 127.0.0.1:8014"),
+                ("ALAZ_LISTEN", listen_address),
                 settings.listen,
                 || SocketAddr::from((Ipv4Addr::LOCALHOST, 8014)),
             )?,
             data_dir: layers.pick(
                 ("--data-dir", args.data_dir.clone()),
-                ("ALAZ_DATA_DIR", |text| Some(text.into()), "a directory"),
+                ("ALAZ_DATA_DIR", |text| Ok(text.into())),
                 settings.data_dir,
                 || default_data_dir(surroundings),
             )?,
             allowed_hosts: layers.pick(
                 ("--allowed-hosts", args.allowed_hosts.clone()),
-                (
-                    "ALAZ_ALLOWED_HOSTS",
-                    |text| Some(text.split(',').map(|name| name.trim().to_owned()).collect()),
-                    "a list of host names",
-                ),
+                ("ALAZ_ALLOWED_HOSTS", |text| {
+                    Ok(text.split(',').map(|name| name.trim().to_owned()).collect())
+                }),
                 settings.allowed_hosts,
                 Vec::new,
             )?,
@@ -112,7 +132,7 @@ impl Config {
     }
 }
 
-type Parse<T> = fn(&str) -> Option<T>;
+type Parse<T> = fn(&str) -> Result<T, String>;
 
 struct Layers<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,
@@ -123,7 +143,7 @@ impl Layers<'_> {
     fn pick<T>(
         &self,
         (flag, given): (&'static str, Option<T>),
-        (name, parse, expected): (&'static str, Parse<T>, &'static str),
+        (name, parse): (&'static str, Parse<T>),
         in_file: Option<T>,
         default: impl FnOnce() -> T,
     ) -> Result<Setting<T>, ConfigError> {
@@ -132,8 +152,8 @@ impl Layers<'_> {
         }
         if let Some(text) = (self.variable)(name).filter(|text| !text.is_empty()) {
             return match parse(&text) {
-                Some(value) => Ok(Setting { value, origin: Origin::Environment(name) }),
-                None => Err(ConfigError::Environment { name, value: text, expected }),
+                Ok(value) => Ok(Setting { value, origin: Origin::Environment(name) }),
+                Err(message) => Err(ConfigError::Environment { name, message }),
             };
         }
         if let (Some(value), Some(path)) = (in_file, &self.path) {
@@ -146,12 +166,22 @@ impl Layers<'_> {
 fn read_file(path: &Path) -> Result<FileSettings, ConfigError> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: shown.clone(), source })?;
+        .map_err(|cause| ConfigError::Unreadable { path: shown.clone(), cause })?;
     if text.trim().is_empty() {
         return Ok(FileSettings::default());
     }
-    serde_saphyr::from_str(&text)
-        .map_err(|error| ConfigError::File { path: shown, message: error.to_string() })
+    serde_saphyr::from_str(&text).map_err(|error| {
+        // One line, without the piece of the file that the parser draws.
+        let said = error.without_snippet().render_with_formatter(&UserMessageFormatter);
+        let said = said.replace('\n', " ");
+        // It names the place at the end, where a long message hides it.
+        let message = said.split_once(" at line ").map_or(said.as_str(), |(message, _)| message);
+        let path = match error.location() {
+            Some(place) => format!("{shown}:{}:{}", place.line(), place.column()),
+            None => shown,
+        };
+        ConfigError::File { path, message: message.to_owned() }
+    })
 }
 
 /// The state directories of the Filesystem Hierarchy Standard and the XDG base directories.
@@ -224,6 +254,21 @@ mod tests {
         let message =
             resolve(&RunArgs::default(), None, &[("ALAZ_LISTEN", "8014")], true).unwrap_err();
         assert!(message.contains("ALAZ_LISTEN") && message.contains("127.0.0.1:8014"), "{message}");
+        for (file, word) in [
+            ("listen: 8014", "write 127.0.0.1:8014"),
+            ("listen: ':9000'", "write 127.0.0.1:9000"),
+            ("listen: localhost:80", "'localhost:80' is no IP address"),
+            ("listen: [1", "alaz.yaml:1:9: "),
+            ("a: b\n c: d: e", "alaz.yaml:1:1: "),
+            ("- listen", "alaz.yaml:1:1: "),
+            ("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "alaz.yaml:2:1: "),
+        ] {
+            let message = resolve(&RunArgs::default(), Some(file), &[], true).unwrap_err();
+            assert!(message.contains(word) && message.contains("alaz.yaml"), "{file}: {message}");
+            assert!(!message.contains('\n'), "{message}");
+        }
+        let empty = resolve(&RunArgs::default(), Some("listen:\n"), &[], true).unwrap();
+        assert_eq!(empty.listen.origin, Origin::Default);
         let missing = [("ALAZ_CONFIG", "/nonexistent/alaz.yaml")];
         let message = resolve(&RunArgs::default(), None, &missing, true).unwrap_err();
         assert!(message.contains("/nonexistent/alaz.yaml"), "{message}");

@@ -1,5 +1,6 @@
 //! The order of the stages, from an event to an identified exchange.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
@@ -17,7 +18,12 @@ pub struct Pipeline {
     views: Vec<View>,
     joined: Vec<Exchange>,
     reported: u64,
+    /// Servers of this process. Addresses come and go; those that went are kept, up to the limit.
+    excluded: HashSet<SocketAddr>,
 }
+
+/// The most addresses of servers that are left out.
+const MOST_EXCLUDED: usize = 512;
 
 impl Pipeline {
     /// With these process facts to name endpoints by, and this clock to give wall times.
@@ -32,12 +38,16 @@ impl Pipeline {
             views: Vec::new(),
             joined: Vec::new(),
             reported: 0,
+            excluded: HashSet::new(),
         }
     }
 
-    /// Leaves out what is said to and by the server at this address: Alaz's own UI and API.
+    /// Only counts what is said to and by the server at this address, Alaz's own UI and API, and
+    /// does not even parse it. What another Alaz serves or asks is left out by the process.
     pub fn exclude_server(&mut self, address: SocketAddr) {
-        self.engine.exclude_server(address);
+        if self.excluded.len() < MOST_EXCLUDED && self.excluded.insert(address) {
+            self.engine.exclude_server(address);
+        }
     }
 
     /// Replaces the clock, whose offset drifts as the wall clock is corrected.
@@ -70,6 +80,7 @@ impl Pipeline {
                 self.datagrams.datagram(datagram, &self.clock, &mut self.joined);
                 self.report(sink);
             }
+            Event::Measures(_) | Event::Refused(_) => {}
             Event::Fork(fork) => self.processes.fork(fork),
             Event::Exec(exec) => self.processes.exec(exec),
             Event::Exit(exit) => self.processes.exit(exit),
@@ -133,6 +144,9 @@ impl Pipeline {
     fn report(&mut self, sink: &mut impl FnMut(&Exchange)) {
         for mut exchange in self.joined.drain(..) {
             self.processes.identify(&mut exchange, &self.clock);
+            if is_own(&exchange) {
+                continue;
+            }
             self.reported += 1;
             sink(&exchange);
         }
@@ -151,3 +165,12 @@ fn add_datagrams(balance: &mut Balance, kernel: &KernelCounters) {
         balance.bytes.lose(reason, lost.bytes);
     }
 }
+
+/// An Alaz, this one or another, is at either end.
+fn is_own(exchange: &Exchange) -> bool {
+    let ends = [&exchange.client, &exchange.server];
+    ends.iter().any(|end| end.process.as_ref().is_some_and(|process| process.is_alaz))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,18 +4,20 @@ use std::cell::Cell;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{
     Capture, Datagram as PacketDatagram, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError,
-    PcapItem, PcapReader, RecordingReader, decode,
+    PcapItem, PcapReader, RecordingError, RecordingReader, decode,
 };
 use alaz_identity::Processes;
 use alaz_model::{Clock, Datagram, Direction, Event, Exchange, Ledger, UnixNanos};
 use anyhow::Context;
 
+use crate::own_addresses;
 use crate::pipeline::Pipeline;
 
 /// Between two passes over the ring while there is traffic, and while there is none.
@@ -27,7 +29,8 @@ const PRESSING_FILL: f64 = 0.25;
 const IN_FLIGHT_NS: u64 = 1_000_000;
 /// Time in a capture file between two looks at what waits.
 const PACKETS_TICK_NS: u64 = 20_000_000;
-const CLOCK_REFRESH: Duration = Duration::from_secs(10);
+/// Between two looks at the wall clock, and at this host's addresses.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Processes whose facts are kept.
 pub(crate) const PROCESS_LIMIT: usize = 16_384;
 
@@ -40,16 +43,19 @@ pub(crate) trait Consumer {
     fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()>;
 }
 
-/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger.
+/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger. What is
+/// said to a server of this process, which listens at `serving`, is left out.
 pub(crate) fn capture(
     mut capture: Capture,
     mut pipeline: Pipeline,
     stop: &AtomicBool,
     duration: Option<Duration>,
+    serving: Option<SocketAddr>,
     consumer: &mut impl Consumer,
 ) -> anyhow::Result<Ledger> {
     let started = Instant::now();
-    let mut clock_at = started;
+    let mut looked_at = started;
+    exclude(&mut pipeline, serving);
     let latest = Cell::new(capture.counters()?);
     loop {
         let records = pass(&mut capture, &mut pipeline, consumer);
@@ -64,9 +70,10 @@ pub(crate) fn capture(
         {
             break;
         }
-        if clock_at.elapsed() > CLOCK_REFRESH {
-            clock_at = Instant::now();
+        if looked_at.elapsed() > LOOK_AGAIN {
+            looked_at = Instant::now();
             pipeline.set_clock(clock_now());
+            exclude(&mut pipeline, serving);
         }
         if capture.fill() < PRESSING_FILL {
             let tick = if records == 0 { IDLE_TICK } else { BUSY_TICK };
@@ -81,6 +88,11 @@ pub(crate) fn capture(
     let ledger = pipeline.ledger(&counters);
     let _ = consumer.pass(&|| ledger);
     Ok(ledger)
+}
+
+fn exclude(pipeline: &mut Pipeline, serving: Option<SocketAddr>) {
+    let addresses = serving.map(|listen| own_addresses::of(listen, Path::new("/proc")));
+    addresses.into_iter().flatten().for_each(|address| pipeline.exclude_server(address));
 }
 
 fn pass(capture: &mut Capture, pipeline: &mut Pipeline, consumer: &mut impl Consumer) -> u64 {
@@ -100,35 +112,41 @@ pub(crate) fn detach(capture: &mut Capture) {
     std::thread::sleep(BUSY_TICK);
 }
 
-/// Runs a whole recording through the pipeline; returns the final ledger.
+/// Runs a recording through the pipeline; returns the ledger, and where it could not be read on.
+/// What came before is told all the same.
 pub(crate) fn replay(
     mut reader: RecordingReader<impl Read>,
     consumer: &mut impl Consumer,
-) -> anyhow::Result<Ledger> {
+) -> (Ledger, Result<(), RecordingError>) {
     let clock = reader.header().clock();
     let mut pipeline = Pipeline::new(Processes::recorded(PROCESS_LIMIT), clock);
     let mut counters = KernelCounters::default();
-    while let Some(frame) = reader.next_frame()? {
+    let end = loop {
+        let frame = match reader.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
         let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
         match frame {
             Frame::Record(record) => match decode(record) {
                 Some(event) => pipeline.event(&event, &mut sink),
-                None => anyhow::bail!("the recording holds a record that is none: record again"),
+                None => break Err(reader.damaged("a record that is none")),
             },
             Frame::Drained(time_ns) => {
                 pipeline.advance(time_ns.saturating_sub(IN_FLIGHT_NS), &mut sink);
                 if consumer.pass(&|| pipeline.ledger(&counters)).is_break() {
-                    break;
+                    break Ok(());
                 }
             }
             Frame::Process(process) => pipeline.processes().insert(Arc::new(*process)),
             Frame::End(end) => counters = end,
         }
-    }
+    };
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
     let ledger = pipeline.ledger(&counters);
     let _ = consumer.pass(&|| ledger);
-    Ok(ledger)
+    (ledger, end)
 }
 
 /// Runs a capture file of tcpdump or Wireshark through the pipeline; returns the ledger, and where the

@@ -8,8 +8,8 @@ mod encode;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Position,
-    ProcessExec, ProcessExit, ProcessFork, Role, Segment, Source,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures, Position,
+    ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment, Source,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -25,6 +25,8 @@ const RECORD_EXEC: u32 = 4;
 const RECORD_EXIT: u32 = 5;
 const RECORD_FORK: u32 = 6;
 const RECORD_DATAGRAM: u32 = 7;
+const RECORD_MEASURES: u32 = 8;
+const RECORD_REFUSED: u32 = 9;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -102,6 +104,35 @@ pub(crate) struct CloseRecord {
     time: u64,
     send_position: u64,
     receive_position: u64,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct MeasuresRecord {
+    kind: u32,
+    retransmits: u32,
+    key: Key,
+    time: u64,
+    handshake: u64,
+    round_trip: u32,
+    least_round_trip: u32,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct RefusedRecord {
+    kind: u32,
+    error: u32,
+    time: u64,
+    began: u64,
+    local_address: [u8; 16],
+    remote_address: [u8; 16],
+    local_port: [u8; 2],
+    remote_port: [u8; 2],
+    family: u16,
+    reserved: u16,
+    network_namespace: u32,
+    pid: u32,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -236,6 +267,30 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
                 comm: until_nul(&exec.comm),
                 filename: exec.filename.get(..usize::from(exec.filename_length))?,
                 arguments: exec.arguments.get(..usize::from(exec.arguments_length))?,
+            }))
+        }
+        RECORD_MEASURES => {
+            let (measures, _) = MeasuresRecord::read_from_prefix(record).ok()?;
+            let known = |us: u32| (us > 0).then(|| u64::from(us) * 1_000);
+            Some(Event::Measures(Measures {
+                key: measures.key.into(),
+                time_ns: measures.time,
+                retransmits: measures.retransmits,
+                handshake_ns: (measures.handshake > 0).then_some(measures.handshake),
+                round_trip_ns: known(measures.round_trip),
+                least_round_trip_ns: known(measures.least_round_trip),
+            }))
+        }
+        RECORD_REFUSED => {
+            let (refused, _) = RefusedRecord::read_from_prefix(record).ok()?;
+            Some(Event::Refused(Refused {
+                local: address(refused.family, refused.local_address, refused.local_port)?,
+                remote: address(refused.family, refused.remote_address, refused.remote_port)?,
+                network_namespace: refused.network_namespace,
+                began_ns: refused.began.min(refused.time),
+                time_ns: refused.time,
+                pid: refused.pid,
+                reason: close_reason(refused.error),
             }))
         }
         RECORD_FORK => {
@@ -472,6 +527,31 @@ mod tests {
                 "close_record",
                 CloseRecord,
                 [kind, error, key, time, send_position, receive_position]
+            );
+            same_layout!(
+                object,
+                "measures_record",
+                MeasuresRecord,
+                [kind, retransmits, key, time, handshake, round_trip, least_round_trip]
+            );
+            same_layout!(
+                object,
+                "refused_record",
+                RefusedRecord,
+                [
+                    kind,
+                    error,
+                    time,
+                    began,
+                    local_address,
+                    remote_address,
+                    local_port,
+                    remote_port,
+                    family,
+                    reserved,
+                    network_namespace,
+                    pid
+                ]
             );
             same_layout!(object, "quantity", Quantity, [segments, bytes]);
             same_layout!(

@@ -43,12 +43,12 @@ pub enum CaptureError {
         refusals: Vec<Refusal>,
     },
     /// The ring could not be mapped, or a counter not read.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     System {
         /// What was being done.
         what: &'static str,
-        /// The system's error.
-        source: std::io::Error,
+        /// The system's error. A part of the message, so not its source as well.
+        cause: std::io::Error,
     },
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use alaz_model::Event;
+use alaz_model::{ConnectionKey, Event};
 use libbpf_rs::{MapCore, MapFlags, Object};
 use zerocopy::FromBytes;
 
@@ -18,6 +18,12 @@ use crate::{btf_file, log, objects, return_probe};
 
 /// Inode of the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h).
 pub(crate) const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// Segments that one call is told in at most (`PARTS_MAX` of `bpf/abi.h`); of the last one only the
+/// ends are copied.
+pub const PARTS_MAX: u32 = 16;
+/// Connections that are copied in depth at once (`depths` in `bpf/segment.h`).
+pub const DEPTHS_MAX: usize = 4096;
 
 /// How to capture.
 #[derive(Clone, Debug)]
@@ -157,6 +163,32 @@ impl Capture {
         })
     }
 
+    /// From now on calls on this connection that move more than what is copied of a segment are told
+    /// in several segments, and so copied whole as far as [`PARTS_MAX`] of them reach: for protocols
+    /// that say more than once in a call what must be known. As many connections as
+    /// [`DEPTHS_MAX`] are treated so; those that moved much longest ago make room.
+    ///
+    /// # Errors
+    /// When the kernel refuses to write its own map.
+    pub fn copy_in_depth(&self, key: ConnectionKey) -> Result<(), CaptureError> {
+        let write = || {
+            let map = find_map(&self.traffic, "depths")?;
+            map.update(&key.socket.to_ne_bytes(), &PARTS_MAX.to_ne_bytes(), MapFlags::ANY)
+        };
+        write().map_err(|error| CaptureError::System {
+            what: "asking the kernel side to copy more of a connection",
+            cause: std::io::Error::other(error),
+        })
+    }
+
+    /// The connection is over, or not worth it any more.
+    pub fn copy_ends(&self, key: ConnectionKey) {
+        if let Ok(map) = find_map(&self.traffic, "depths") {
+            // It may have made room for another.
+            let _ = map.delete(&key.socket.to_ne_bytes());
+        }
+    }
+
     /// How full the ring is, from 0 to 1.
     #[must_use]
     pub fn fill(&self) -> f64 {
@@ -184,7 +216,7 @@ impl Capture {
         };
         read().map_err(|error| CaptureError::System {
             what: "reading the kernel side's counters",
-            source: std::io::Error::other(error),
+            cause: std::io::Error::other(error),
         })
     }
 
@@ -268,5 +300,5 @@ fn open_ring(traffic: &Object, size: u32) -> Result<Ring, CaptureError> {
     find_map(traffic, "ring")
         .map_err(std::io::Error::other)
         .and_then(|map| Ring::open(map.as_fd(), size))
-        .map_err(|source| CaptureError::System { what: "mapping the ring", source })
+        .map_err(|cause| CaptureError::System { what: "mapping the ring", cause })
 }

@@ -53,21 +53,30 @@ pub fn surroundings(root: &Path, options: &Options) -> Vec<Check> {
     ]
 }
 
+/// What came of trying to capture.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// How it went, program by program.
+    pub checks: Vec<Check>,
+    /// How traffic is seen; `None` where it is not.
+    pub attachment: Option<Attachment>,
+}
+
 /// Loads and attaches every program for a moment, as capturing would, with a small ring.
 #[must_use]
-pub fn trial(options: &Options) -> Vec<Check> {
+pub fn trial(options: &Options) -> Trial {
     let options = Options { ring_bytes: 64 << 10, connections: 64, ..options.clone() };
     match Capture::start(&options) {
         Ok(capture) => {
             let programs = capture.reports().iter().map(program);
-            std::iter::once(attachment(&capture)).chain(programs).collect()
+            let checks = std::iter::once(attachment(&capture)).chain(programs).collect();
+            Trial { checks, attachment: Some(capture.attachment()) }
         }
-        Err(error) => vec![Check::new(
-            "programs",
-            Verdict::Failed,
-            error.to_string(),
-            "mend what is marked above, then try again",
-        )],
+        Err(error) => {
+            let remedy = "mend what is marked above, then try again";
+            let check = Check::new("programs", Verdict::Failed, error.to_string(), remedy);
+            Trial { checks: vec![check], attachment: None }
+        }
     }
 }
 

@@ -79,17 +79,24 @@ pub enum RecordingError {
         /// What the file says.
         found: u32,
     },
-    /// It ends in the middle.
+    /// It ends before it says what it holds.
     #[error(
-        "the recording is cut off after byte {whole}: record again, or drop the broken end with \
-         `truncate --size={whole} FILE`"
+        "the recording is cut off inside its header, so nothing of it can be read: record again"
+    )]
+    NoHeader,
+    /// It ends without its end. What stands before has been delivered.
+    #[error(
+        "the recording is cut off after byte {whole}; everything before has been read, but what the \
+         kernel side lost is not known. Let `alaz record` end by itself or by Ctrl-C"
     )]
     CutOff {
         /// Bytes up to the last whole frame.
         whole: u64,
     },
     /// A frame makes no sense.
-    #[error("the recording is damaged at byte {at}: {what}; record again")]
+    #[error(
+        "the recording is damaged at byte {at}: {what}; everything before has been read; record again"
+    )]
     Damaged {
         /// Where the frame begins.
         at: u64,
@@ -97,13 +104,10 @@ pub enum RecordingError {
         what: String,
     },
     /// The file is there already.
-    #[error("{path} exists: remove it or choose another name")]
-    Exists {
-        /// Its path.
-        path: String,
-    },
+    #[error("the file exists: remove it or choose another name")]
+    Exists,
     /// The system refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
@@ -123,7 +127,7 @@ impl RecordingWriter<BufWriter<File>> {
         match file {
             Ok(file) => Self::new(BufWriter::with_capacity(1 << 20, file), header),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(RecordingError::Exists { path: path.display().to_string() })
+                Err(RecordingError::Exists)
             }
             Err(error) => Err(error.into()),
         }
@@ -198,21 +202,20 @@ pub struct RecordingReader<R: Read> {
     input: R,
     header: Header,
     frame: Vec<u8>,
-    /// Where the next frame begins.
+    /// Where the last frame began.
+    frame_at: u64,
+    /// Where the next one begins.
     position: u64,
     ended: bool,
 }
 
 impl RecordingReader<BufReader<File>> {
-    /// Opens a file and checks that it is whole, so that nothing is half done.
+    /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// When it cannot be read, is none of ours, of another version, or cut off.
+    /// When it cannot be read, is none of ours, of another version, or cut off in its header.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        let buffered = || File::open(path).map(|file| BufReader::with_capacity(1 << 20, file));
-        let mut check = Self::new(buffered()?)?;
-        while check.skip()? {}
-        Self::new(buffered()?)
+        Self::new(BufReader::with_capacity(1 << 20, File::open(path)?))
     }
 }
 
@@ -220,13 +223,16 @@ impl<R: Read> RecordingReader<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// When `input` is not a recording of this version.
+    /// When `input` is not a recording of this version, or ends inside its header.
     pub fn new(mut input: R) -> Result<Self, RecordingError> {
         let mut start = [0; 12];
-        input.read_exact(&mut start).map_err(|_| RecordingError::NotARecording)?;
+        let got = read_fully(&mut input, &mut start)?;
         let (magic, version) = start.split_at(MAGIC.len());
-        if magic != MAGIC {
+        if !magic.starts_with(MAGIC.get(..got).unwrap_or(MAGIC)) {
             return Err(RecordingError::NotARecording);
+        }
+        if got < start.len() {
+            return Err(RecordingError::NoHeader);
         }
         let found = version.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
         if found != VERSION {
@@ -242,11 +248,15 @@ impl<R: Read> RecordingReader<R> {
             input,
             header: empty,
             frame: Vec::new(),
+            frame_at: start.len() as u64,
             position: start.len() as u64,
             ended: false,
         };
-        if reader.read_frame()? != Some(HEADER) {
-            return Err(reader.damaged("the header is missing"));
+        match reader.read_frame() {
+            Ok(Some(HEADER)) => {}
+            Err(RecordingError::CutOff { .. }) => return Err(RecordingError::NoHeader),
+            Err(error) => return Err(error),
+            Ok(_) => return Err(reader.damaged("the header is missing")),
         }
         reader.header =
             serde_json::from_slice(&reader.frame).map_err(|error| reader.damaged(&error))?;
@@ -259,10 +269,10 @@ impl<R: Read> RecordingReader<R> {
         &self.header
     }
 
-    /// The next frame; `None` at the end of the file.
+    /// The next frame; `None` after [`Frame::End`].
     ///
     /// # Errors
-    /// When the file is cut off or damaged here.
+    /// When the recording is cut off or damaged here.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, RecordingError> {
         let Some(kind) = self.read_frame()? else { return Ok(None) };
         let frame = match kind {
@@ -284,15 +294,17 @@ impl<R: Read> RecordingReader<R> {
         Ok(Some(frame))
     }
 
-    /// Passes over one frame; false at the end of the file.
-    fn skip(&mut self) -> Result<bool, RecordingError> {
-        Ok(self.next_frame()?.is_some())
+    /// The last frame makes no sense to who decoded it.
+    #[must_use]
+    pub fn damaged(&self, what: &(impl std::fmt::Display + ?Sized)) -> RecordingError {
+        RecordingError::Damaged { at: self.frame_at, what: what.to_string() }
     }
 
     fn read_frame(&mut self) -> Result<Option<u8>, RecordingError> {
         let mut head = [0; 5];
         let got = read_fully(&mut self.input, &mut head)?;
-        if got == 0 {
+        self.frame_at = self.position;
+        if got == 0 && self.ended {
             return Ok(None);
         }
         let [kind, length @ ..] = head;
@@ -313,10 +325,6 @@ impl<R: Read> RecordingReader<R> {
         self.position += head.len() as u64 + u64::from(length);
         self.ended = kind == END;
         Ok(Some(kind))
-    }
-
-    fn damaged(&self, what: &(impl std::fmt::Display + ?Sized)) -> RecordingError {
-        RecordingError::Damaged { at: self.position, what: what.to_string() }
     }
 }
 
@@ -377,27 +385,38 @@ mod tests {
     }
 
     #[test]
-    fn says_where_it_was_cut_off_and_reads_again_once_cut_there() {
+    fn wherever_it_is_cut_off_what_came_before_is_read_and_the_cut_told() {
         let bytes = recording();
-        let mut cut_off = 0;
+        let first = bytes.windows(5).position(|window| window == b"first").unwrap();
+        let mut without_header = 0;
         for length in 0..bytes.len() {
-            match read(&bytes[..length]) {
-                Err(RecordingError::CutOff { whole }) => {
-                    cut_off += 1;
-                    // Without its header nothing can be read, however it is cut.
-                    if length > 100 {
-                        read(&bytes[..whole as usize]).unwrap();
-                    }
+            let mut reader = match RecordingReader::new(&bytes[..length]) {
+                Ok(reader) => reader,
+                Err(RecordingError::NoHeader) => {
+                    without_header += 1;
+                    assert!(length < first);
+                    continue;
                 }
-                Err(RecordingError::NotARecording | RecordingError::Damaged { .. }) => {
-                    assert!(length <= 12, "{length}");
+                Err(other) => panic!("{length}: {other}"),
+            };
+            let mut frames = 0;
+            let error = loop {
+                match reader.next_frame() {
+                    Ok(Some(_)) => frames += 1,
+                    Ok(None) => panic!("{length}: the end is missing"),
+                    Err(error) => break error,
                 }
-                Err(other) => panic!("{other}"),
-                // Cut exactly between two frames.
-                Ok(frames) => assert!(frames.len() < 4),
-            }
+            };
+            let RecordingError::CutOff { whole } = error else { panic!("{length}: {error}") };
+            assert!(whole <= length as u64);
+            assert!(frames >= usize::from(length >= first + 5) && frames < 4, "{length}");
+            // What lies before the cut is the same when the file is cut there.
+            assert!(matches!(
+                read(&bytes[..whole as usize]),
+                Err(RecordingError::CutOff { whole: again }) if again == whole
+            ));
         }
-        assert!(cut_off > 50);
+        assert!(without_header > 50);
     }
 
     #[test]
@@ -428,10 +447,7 @@ mod tests {
         writer.end(&KernelCounters::default()).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(matches!(
-            RecordingWriter::create(&path, &header()),
-            Err(RecordingError::Exists { .. })
-        ));
+        assert!(matches!(RecordingWriter::create(&path, &header()), Err(RecordingError::Exists)));
         assert!(RecordingReader::open(&path).is_ok());
     }
 }

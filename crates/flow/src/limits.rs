@@ -20,7 +20,8 @@ pub struct Limits {
     /// Routes known at once on all edges. Exchanges of further ones count on their edge, and in
     /// its `routes_overflow`.
     pub routes: usize,
-    /// Exchanges kept of one edge and period: so many errors, and so many others.
+    /// Exchanges kept of one edge and period: so many errors, half as many slow ones, and so many
+    /// others.
     pub samples: usize,
     /// How long a node or an edge keeps its place after its last exchange, ns.
     pub keep_ns: u64,

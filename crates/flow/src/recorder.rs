@@ -79,9 +79,23 @@ pub struct EdgeSlice<'a> {
 }
 
 impl<'a> EdgeSlice<'a> {
-    /// Some of the exchanges: errors first, then others, each an even choice, oldest first.
-    pub fn samples(&self) -> impl Iterator<Item = &'a Arc<Exchange>> + use<'a> {
-        self.samples.iter()
+    /// Some of the errors: an even choice, oldest first.
+    #[must_use]
+    pub fn errors(&self) -> &'a [Arc<Exchange>] {
+        self.samples.errors()
+    }
+
+    /// The slowest of those that are no errors, in no order; one that is less than an eighth slower
+    /// than another may be missing.
+    #[must_use]
+    pub fn slowest(&self) -> &'a [Arc<Exchange>] {
+        self.samples.slowest()
+    }
+
+    /// Some of those that are no errors: an even choice, oldest first. Slow ones may be among them.
+    #[must_use]
+    pub fn others(&self) -> &'a [Arc<Exchange>] {
+        self.samples.others()
     }
 }
 

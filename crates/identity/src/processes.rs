@@ -392,7 +392,9 @@ impl Processes {
         let present = stat.is_some();
         let mut executable = Vec::new();
         let mut group = ControlGroup::default();
+        let mut is_alaz = false;
         if let Some(reader) = self.reader.as_mut().filter(|_| present) {
+            is_alaz = reader.is_own(pid);
             executable = reader.executable(pid);
             group = reader.control_group(pid);
         }
@@ -429,6 +431,7 @@ impl Processes {
             container: group.container,
             workload,
             kind,
+            is_alaz,
         }))
     }
 

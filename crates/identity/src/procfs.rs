@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cgroup::ControlGroup;
@@ -77,12 +78,26 @@ pub(crate) struct Reader {
     path: Vec<u8>,
     root_length: usize,
     buffer: Vec<u8>,
+    /// The file that this program runs.
+    own_executable: Option<FileId>,
+}
+
+/// Device and inode: names one file under all its names, also once it has none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId(u64, u64);
+
+impl FileId {
+    fn of(path: &Path) -> Option<FileId> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(FileId(metadata.dev(), metadata.ino()))
+    }
 }
 
 impl Reader {
     pub(crate) fn new(root: ProcRoot) -> Reader {
+        let own_executable = FileId::of(&root.0.join("self/exe"));
         let path = root.0.into_os_string().into_vec();
-        Reader { root_length: path.len(), path, buffer: vec![0; BUFFER_SIZE] }
+        Reader { root_length: path.len(), path, buffer: vec![0; BUFFER_SIZE], own_executable }
     }
 
     pub(crate) fn stat(&mut self, pid: u32) -> Option<Stat> {
@@ -100,6 +115,12 @@ impl Reader {
             target.truncate(target.len() - b" (deleted)".len());
         }
         target
+    }
+
+    /// Whether it runs the same file as this program. Told by the file, not by its name, which
+    /// anybody may use.
+    pub(crate) fn is_own(&mut self, pid: u32) -> bool {
+        self.own_executable.is_some() && FileId::of(self.path(pid, "exe")) == self.own_executable
     }
 
     pub(crate) fn control_group(&mut self, pid: u32) -> ControlGroup {

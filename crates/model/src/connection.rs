@@ -79,6 +79,42 @@ pub struct Close {
     pub receive: Option<Position>,
 }
 
+/// What the kernel measured on a connection, told just before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measures {
+    /// Which connection.
+    pub key: ConnectionKey,
+    /// When it was told, ns on the monotonic clock.
+    pub time_ns: u64,
+    /// TCP segments that this side sent again.
+    pub retransmits: u32,
+    /// How long the handshake took, in ns, where this side opened and that was seen.
+    pub handshake_ns: Option<u64>,
+    /// The smoothed round-trip time at the end (RFC 6298), in ns.
+    pub round_trip_ns: Option<u64>,
+    /// The least round-trip time of the last minutes, in ns.
+    pub least_round_trip_ns: Option<u64>,
+}
+
+/// A connection that could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Where from.
+    pub local: SocketAddr,
+    /// Where to.
+    pub remote: SocketAddr,
+    /// Inode of the network namespace.
+    pub network_namespace: u32,
+    /// When the first SYN was sent, ns on the monotonic clock.
+    pub began_ns: u64,
+    /// When it was given up, ns on the monotonic clock.
+    pub time_ns: u64,
+    /// The process that wanted to connect, in the initial pid namespace.
+    pub pid: u32,
+    /// Why; [`CloseReason::Finished`] where the application gave it up itself.
+    pub reason: CloseReason,
+}
+
 /// How a connection ended, from the socket's error at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {

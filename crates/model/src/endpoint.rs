@@ -73,6 +73,10 @@ pub struct Process {
     pub workload: CompactString,
     /// What `workload` names.
     pub kind: EndpointKind,
+    /// It runs the very file that the Alaz which found this out runs: that one itself, or another
+    /// command of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_alaz: bool,
 }
 
 /// One side of an exchange.

@@ -1,6 +1,6 @@
 //! What capture yields, in the order in which it happened.
 
-use crate::{Close, Connection, Datagram, Segment};
+use crate::{Close, Connection, Datagram, Measures, Refused, Segment};
 
 /// A program started in a process (`execve` succeeded).
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,10 @@ pub enum Event<'a> {
     Segment(Segment<'a>),
     /// A connection ended.
     Close(Close),
+    /// What was measured on a connection that ends.
+    Measures(Measures),
+    /// A connection could not be opened.
+    Refused(Refused),
     /// A datagram was sent or received.
     Datagram(Datagram<'a>),
     /// A process was born.
@@ -66,6 +70,8 @@ impl Event<'_> {
             Event::Open(connection) => connection.time_ns,
             Event::Segment(segment) => segment.ended_ns,
             Event::Close(close) => close.time_ns,
+            Event::Measures(measures) => measures.time_ns,
+            Event::Refused(refused) => refused.time_ns,
             Event::Datagram(datagram) => datagram.time_ns,
             Event::Fork(fork) => fork.time_ns,
             Event::Exec(exec) => exec.time_ns,

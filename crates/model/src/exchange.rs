@@ -27,13 +27,15 @@ pub enum Protocol {
     Redis,
     /// AMQP 0-9-1, RabbitMQ's protocol.
     Amqp,
+    /// Apache Kafka's protocol.
+    Kafka,
     /// DNS over UDP and TCP.
     Dns,
 }
 
 impl Protocol {
     /// Every protocol Alaz understands, in the order of the enumeration.
-    pub const ALL: [Protocol; 8] = [
+    pub const ALL: [Protocol; 9] = [
         Protocol::Http,
         Protocol::Http2,
         Protocol::Grpc,
@@ -41,6 +43,7 @@ impl Protocol {
         Protocol::Mysql,
         Protocol::Redis,
         Protocol::Amqp,
+        Protocol::Kafka,
         Protocol::Dns,
     ];
 
@@ -55,6 +58,7 @@ impl Protocol {
             Protocol::Mysql => "mysql",
             Protocol::Redis => "redis",
             Protocol::Amqp => "amqp",
+            Protocol::Kafka => "kafka",
             Protocol::Dns => "dns",
         }
     }

@@ -24,7 +24,7 @@ mod exchange;
 mod ledger;
 mod time;
 
-pub use connection::{Close, CloseReason, Connection, ConnectionKey, Role};
+pub use connection::{Close, CloseReason, Connection, ConnectionKey, Measures, Refused, Role};
 pub use endpoint::{Container, Endpoint, EndpointKind, Process};
 pub use event::{Event, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};

@@ -146,6 +146,7 @@ pub(crate) const PROTOCOLS: &[Entry] = &[
     crate::http2::ENTRY,
     crate::http::ENTRY,
     crate::amqp::ENTRY,
+    crate::kafka::ENTRY,
     crate::dns::ENTRY,
     crate::postgresql::ENTRY,
     crate::mysql::ENTRY,

@@ -79,6 +79,7 @@ mod engine;
 mod http;
 mod http2;
 mod join;
+mod kafka;
 mod limits;
 mod mysql;
 mod pattern;

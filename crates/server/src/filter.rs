@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alaz_model::{Exchange, Protocol};
+use alaz_model::{Endpoint, Exchange, Protocol};
 
 /// Which exchanges to show; all that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub struct ExchangeFilter {
     pub errors: bool,
     /// Only what took longer.
     pub slower_than: Option<Duration>,
+    /// Only those in which each of these is found, whatever the case: in the names and addresses of
+    /// both ends, protocol, method, target, status or outcome. A port, `:80`, must be the server's.
+    pub words: Vec<String>,
 }
 
 impl ExchangeFilter {
@@ -30,6 +33,21 @@ impl ExchangeFilter {
             && self.port.is_none_or(|port| server.address.port() == port)
             && (!self.errors || exchange.message.error)
             && self.slower_than.is_none_or(|limit| latency.is_some_and(|took| took > limit))
+            && (self.words.is_empty() || self.finds_words(exchange))
+    }
+
+    fn finds_words(&self, exchange: &Exchange) -> bool {
+        let text = text_of(exchange);
+        let port = format!(":{}", exchange.server.address.port());
+        let is_port = |word: &str| {
+            word.strip_prefix(':').is_some_and(|rest| {
+                !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
+            })
+        };
+        self.words.iter().all(|word| match is_port(word) {
+            true => *word == port,
+            false => text.contains(&word.to_lowercase()),
+        })
     }
 
     /// The same as parameters of `GET /api/v1/exchanges`.
@@ -46,8 +64,30 @@ impl ExchangeFilter {
         query.extend(
             self.slower_than.map(|limit| ("slower_than", format!("{}ns", limit.as_nanos()))),
         );
+        query.extend((!self.words.is_empty()).then(|| ("text", self.words.join(" "))));
         query
     }
+}
+
+/// What words are looked for in, in lower case.
+fn text_of(exchange: &Exchange) -> String {
+    let (client, server, message) = (&exchange.client, &exchange.server, &exchange.message);
+    let process = |end: &Endpoint| end.process.as_ref().map(|process| process.name.clone());
+    let text = format!(
+        "{} {} {} {} {} {} {} {} {} {} {}",
+        client.workload(),
+        process(client).unwrap_or_default(),
+        client.address.ip(),
+        server.workload(),
+        process(server).unwrap_or_default(),
+        server.address.ip(),
+        message.protocol.as_str(),
+        message.method,
+        message.target,
+        message.status,
+        message.outcome.as_str(),
+    );
+    text.to_lowercase()
 }
 
 /// A number and a unit: `50ms`, `1.5s`, `10s`, `5m`, `1h`; `None` where it is none.
@@ -90,6 +130,10 @@ mod tests {
         let mut unanswered = failed.clone();
         unanswered.latency_ns = None;
         let all = ExchangeFilter::default();
+        let words = |text: &str| ExchangeFilter {
+            words: text.split(' ').map(str::to_owned).collect(),
+            ..ExchangeFilter::default()
+        };
         let (ms, us) = (Duration::from_millis, Duration::from_micros);
         for (filter, takes) in [
             (all.clone(), true),
@@ -99,6 +143,11 @@ mod tests {
             (ExchangeFilter { pid: Some(7), port: Some(81), ..all.clone() }, false),
             (ExchangeFilter { slower_than: Some(us(812)), ..all.clone() }, true),
             (ExchangeFilter { slower_than: Some(ms(1)), errors: true, ..all.clone() }, false),
+            (words("10.0.0.9 USERS get http"), true),
+            (words("10.0.0.9 postgres"), false),
+            (words(":80"), true),
+            (words(":8"), false),
+            (words(":51514"), false),
         ] {
             assert_eq!(filter.takes(&failed), takes, "{filter:?}");
             assert_eq!(filter.takes(&unanswered), takes && filter.slower_than.is_none());

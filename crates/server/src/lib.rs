@@ -7,8 +7,8 @@
 //! - [`Live`] is what both sides share; [`Store`] in it is the hour, [`Server`] the listener.
 //! - [`Map`] can also be made without any server, of a [`Store`] that something else fills.
 //!
-//! Memory is bounded: 32 MB of history ([`MOST_BYTES`]), 8192 exchanges for the edges and 4096 for
-//! the list of recent ones (about a kilobyte each), and what the recorder's limits allow. Nothing
+//! Memory is bounded: 32 MiB of history ([`MOST_BYTES`]), [`MOST_EXCHANGES`] of about a kilobyte
+//! each, and what the recorder's limits allow. Nothing
 //! of it is taken before it is needed.
 
 #![forbid(unsafe_code)]
@@ -31,5 +31,6 @@ pub use api::{Map, MapEdge, MapFilter, MapNode, MapOverflow};
 pub use filter::{ExchangeFilter, parse_duration};
 pub use guard::Hosts;
 pub use live::{Feed, Live};
+pub use recent::MOST_EXCHANGES;
 pub use serve::Server;
 pub use store::{MOST_BYTES, Period, Store};

@@ -8,8 +8,9 @@ use alaz_flow::{Limits, Recorder};
 use alaz_model::{Exchange, Ledger, UnixNanos};
 use tokio::sync::watch;
 
+use crate::filter::ExchangeFilter;
 use crate::follow::{self, Follow};
-use crate::recent::{Choice, Recent};
+use crate::recent::{Choice, Recent, newest};
 use crate::store::Store;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -46,7 +47,7 @@ pub(crate) struct CaptureState {
     pub(crate) ledger: Ledger,
     pub(crate) kernel_map_bytes: u64,
     /// Why it does not run; `None` when it does.
-    pub(crate) not_ready: Option<String>,
+    pub(crate) not_ready: Option<&'static str>,
 }
 
 impl Live {
@@ -67,7 +68,7 @@ impl Live {
             capture: Mutex::new(CaptureState {
                 ledger: Ledger::default(),
                 kernel_map_bytes: 0,
-                not_ready: Some("the capture is starting: ask again in a moment".to_owned()),
+                not_ready: Some("the capture is starting: ask again in a moment"),
             }),
         })
     }
@@ -79,17 +80,21 @@ impl Live {
         capture.not_ready = None;
     }
 
-    /// The capture ended, for this reason.
-    pub fn set_not_ready(&self, reason: String) {
-        lock(&self.capture).not_ready = Some(reason);
-    }
-
     pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {
         self.store.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
+    fn recent(&self) -> MutexGuard<'_, Recent> {
         lock(&self.recent)
+    }
+
+    /// The newest exchanges that are wanted, newest first: of all edges together, and of what each
+    /// edge keeps for itself, so that a busy one does not push out the others.
+    pub(crate) fn newest(&self, filter: &ExchangeFilter, limit: usize) -> Vec<Arc<Exchange>> {
+        // Looked through once nobody waits for it: that takes longer than taking hold of them.
+        let mut kept: Vec<_> = self.store().samples().cloned().collect();
+        kept.extend(self.recent().iter().cloned());
+        newest(kept, filter, limit)
     }
 
     pub(crate) fn capture(&self) -> CaptureState {
@@ -134,8 +139,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Feed {
     live: Arc<Live>,
     recorder: Recorder,
-    /// Start of the present second; `None` before the first pass.
-    second_ns: Option<u64>,
+    /// Start of the present second, or the first pass, in whose second that lies; `None` before it.
+    start_ns: Option<u64>,
     /// Up to when figures were shown.
     shown_ns: u64,
     good: Choice,
@@ -152,7 +157,7 @@ impl Feed {
         Feed {
             live,
             recorder: Recorder::new(limits),
-            second_ns: None,
+            start_ns: None,
             shown_ns: 0,
             good: Choice::default(),
             failed: Choice::default(),
@@ -187,10 +192,10 @@ impl Feed {
         }
         self.followed = self.live.follow.has_readers();
         let second_ns = now.0 - now.0 % SECOND_NS;
-        let start_ns = *self.second_ns.get_or_insert(second_ns);
-        if second_ns != start_ns {
+        let start_ns = *self.start_ns.get_or_insert(now.0);
+        if second_ns != start_ns - start_ns % SECOND_NS {
             if self.show(start_ns, second_ns, ledger) {
-                self.second_ns = Some(second_ns);
+                self.start_ns = Some(second_ns);
                 self.good.next_second();
                 self.failed.next_second();
             }
@@ -233,7 +238,6 @@ impl Feed {
 mod tests {
     use super::*;
     use crate::api::{Map, MapFilter};
-    use crate::filter::ExchangeFilter;
     use crate::store::Period;
     use crate::testing::{START_NS, exchange};
 
@@ -259,7 +263,7 @@ mod tests {
         feed.pass(at(100), reported(0));
         feed.exchange(&exchange(START_NS));
         feed.pass(at(999), reported(1));
-        let recent = || live.recent().newest(&ExchangeFilter::default(), 10).len();
+        let recent = || live.newest(&ExchangeFilter::default(), 10).len();
         assert_eq!(
             (requests(&live), live.capture().ledger.exchanges.reported, recent()),
             (0, 0, 0)
@@ -269,7 +273,11 @@ mod tests {
             (requests(&live), live.capture().ledger.exchanges.reported, recent()),
             (1, 1, 1)
         );
-        assert_eq!(live.store().since_ns(), Some(START_NS));
+        // Not before the first pass, and the first second counts all the same.
+        assert_eq!(live.store().since_ns(), Some(START_NS + 100_000_000));
+        let since = Period { from_ns: START_NS + 100_000_000, to_ns: u64::MAX };
+        assert_eq!(live.store().steps(since).count(), 1);
+        assert_eq!(live.store().covered_seconds(since), 0.9);
     }
 
     #[tokio::test]

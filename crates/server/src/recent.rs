@@ -6,9 +6,12 @@ use std::sync::Arc;
 use alaz_model::Exchange;
 
 use crate::filter::ExchangeFilter;
+use crate::store::MOST_SAMPLES;
 
 /// The most errors, and the most others, that are kept: about a kilobyte each.
 const KEPT: usize = 2048;
+/// The most exchanges that are kept one by one: those of the edges, and the newest of all.
+pub const MOST_EXCHANGES: usize = MOST_SAMPLES + 2 * KEPT;
 /// How many errors, and how many others, are taken in one second before only a choice is.
 const PER_SECOND: u64 = 2000;
 
@@ -32,14 +35,24 @@ impl Recent {
         }
     }
 
-    /// The newest that are wanted, newest first.
-    pub(crate) fn newest(&self, filter: &ExchangeFilter, limit: usize) -> Vec<Arc<Exchange>> {
-        let all = self.errors.iter().chain(&self.others);
-        let mut found: Vec<_> = all.filter(|exchange| filter.takes(exchange)).cloned().collect();
-        found.sort_by_key(|exchange| std::cmp::Reverse(exchange.time));
-        found.truncate(limit);
-        found
+    /// All of them, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Exchange>> {
+        self.errors.iter().chain(&self.others)
     }
+}
+
+/// The newest that are wanted, newest first, each once.
+pub(crate) fn newest(
+    mut exchanges: Vec<Arc<Exchange>>,
+    filter: &ExchangeFilter,
+    limit: usize,
+) -> Vec<Arc<Exchange>> {
+    exchanges.retain(|exchange| filter.takes(exchange));
+    // What was taken twice is shared.
+    exchanges.sort_by_key(|exchange| (std::cmp::Reverse(exchange.time), Arc::as_ptr(exchange)));
+    exchanges.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    exchanges.truncate(limit);
+    exchanges
 }
 
 /// Decides which exchanges are taken when there are more than anybody reads: every n-th, by what
@@ -85,13 +98,16 @@ mod tests {
         failed.message.error = true;
         recent.add([Arc::new(failed)].into_iter());
         recent.add((10..10 + 2 * KEPT as u64).map(|time| Arc::new(exchange(time))));
-        let all = recent.newest(&ExchangeFilter::default(), usize::MAX);
+        let newest = |filter: &ExchangeFilter, limit| {
+            newest(recent.iter().cloned().collect(), filter, limit)
+        };
+        let all = newest(&ExchangeFilter::default(), usize::MAX);
         assert_eq!(all.len(), KEPT + 1);
         assert!(all.is_sorted_by_key(|exchange| std::cmp::Reverse(exchange.time)));
         assert_eq!((all[0].time.0, all[KEPT].time.0), (9 + 2 * KEPT as u64, 3));
         let errors = ExchangeFilter { errors: true, ..ExchangeFilter::default() };
-        assert_eq!(recent.newest(&errors, 10).len(), 1);
-        assert_eq!(recent.newest(&ExchangeFilter::default(), 2).len(), 2);
+        assert_eq!(newest(&errors, 10).len(), 1);
+        assert_eq!(newest(&ExchangeFilter::default(), 2).len(), 2);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod dns;
 mod http;
 mod http2;
 mod idle;
+mod kafka;
 mod languages;
 mod mariadb;
 mod nginx;

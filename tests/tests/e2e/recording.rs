@@ -104,6 +104,21 @@ fn a_replay_gives_what_was_watched() {
     assert_eq!(said, ["complete", "no_response"], "/fail and /stall");
     assert!(filtered(&["--slower-than", "1h"]).is_empty());
     assert!(filtered(&["--port", "1"]).is_empty());
+
+    // Cut off or damaged at the very end: everything before is told, then the fault.
+    let whole = std::fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    let end = damaged.len() - size_of::<KernelCounters>() - 5;
+    damaged[end] = 200;
+    for (bytes, word) in [(&whole[..whole.len() - 3], "cut off"), (&damaged[..], "damaged")] {
+        std::fs::write(&file, bytes).unwrap();
+        let mut cut = Program::start(alaz::command(&["replay", "--output", "json"]).arg(&file));
+        assert_eq!(cut.wait().code(), Some(1));
+        assert_eq!(cut.stdout().lines().count(), replayed.exchanges.len());
+        let said = cut.stderr();
+        let last = said.lines().last().unwrap();
+        assert!(said.starts_with("ledger: ") && last.contains(word), "{said}");
+    }
 }
 
 fn counters(file: &Path) -> KernelCounters {

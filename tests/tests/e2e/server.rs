@@ -136,6 +136,25 @@ fn alaz_is_not_on_its_own_map() {
 }
 
 #[test]
+fn no_alaz_is_on_the_map_of_another() {
+    let Some(_turn) = turn_to_capture() else { return };
+    let nginx = Nginx::start();
+    let alaz = Server::start();
+    let watch = alaz::Watch::start();
+    for _ in 0..20 {
+        assert_eq!(http::get(alaz.address, "/api/v1/map").status, 200);
+    }
+    let port = nginx.address.port();
+    program::run(Command::new("curl").args(["-sS", "-o", "/dev/null", &nginx.url("/[1-3]")]));
+    wait_until("the map has what came after", || {
+        edge_to(&alaz.json("/api/v1/map"), port).is_some_and(|edge| edge["requests"] == 3)
+    });
+    let seen = watch.finish();
+    assert_eq!(seen.at(port).len(), 3);
+    assert_eq!(seen.at(alaz.address.port()).len(), 0);
+}
+
+#[test]
 fn other_commands_read_from_the_running_one() {
     let Some(_turn) = turn_to_capture() else { return };
     let nginx = Nginx::start();

@@ -1,6 +1,5 @@
 //! `alaz map`: the service map once.
 
-use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -8,12 +7,12 @@ use alaz_capture::Options;
 use alaz_flow::{Limits, Recorder};
 use alaz_model::{Exchange, Ledger, UnixNanos};
 use alaz_server::{Map, MapFilter, Period, Store};
-use anyhow::Context;
 
 use crate::cli::MapArgs;
 use crate::commands::remote::Remote;
 use crate::config::Config;
 use crate::output;
+use crate::output::streams::{print, say};
 use crate::source::{self, Consumer};
 
 /// Of a running Alaz, or of a capture that lasts as long as is asked for.
@@ -24,19 +23,17 @@ pub(crate) fn run(args: &MapArgs, config: &Config, options: &Options) -> anyhow:
     };
     let mut text = Vec::new();
     output::map::write(&mut text, &map, args.output)?;
-    match io::stdout().lock().write_all(&text) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("standard output"),
-    }
+    print(&text)
 }
 
 fn capture(duration: Duration, options: &Options) -> anyhow::Result<Map> {
     let stop = source::stop_signal()?;
     let capture = super::start_capture(options)?;
-    eprintln!("alaz: watching for {} s", duration.as_secs_f64());
+    say(format_args!("alaz: watching for {} s", duration.as_secs_f64()));
     let start = source::unix_now();
     let mut counting = Counting { recorder: Recorder::new(Limits::default()) };
-    source::capture(capture, source::live_pipeline(), &stop, Some(duration), &mut counting)?;
+    let pipeline = source::live_pipeline();
+    source::capture(capture, pipeline, &stop, Some(duration), None, &mut counting)?;
     let end = source::unix_now();
     Ok(counting.map(start, end))
 }
@@ -50,10 +47,7 @@ impl Counting {
     fn map(mut self, start: UnixNanos, end: UnixNanos) -> Map {
         let mut store = Store::default();
         self.recorder.cut(end, |slice| store.apply(slice, start, end));
-        // The store begins its steps at whole seconds.
-        let from_ns = start.0 - start.0 % 1_000_000_000;
-        let whole = Map::of(&store, Period { from_ns, to_ns: end.0 }, &MapFilter::default());
-        Map { from: start.to_string(), ..whole }
+        Map::of(&store, Period { from_ns: start.0, to_ns: end.0 }, &MapFilter::default())
     }
 }
 

@@ -1,7 +1,6 @@
 //! One file per command; this one picks it and turns its end into an exit code.
 
 mod doctor;
-mod doctor_process;
 mod map;
 mod record;
 mod remote;
@@ -15,19 +14,19 @@ use std::process::ExitCode;
 use alaz_capture::{Capture, Options};
 use alaz_model::Ledger;
 use anyhow::Context;
-use clap::Parser;
 
 use crate::cli::{Cli, Command, RunArgs};
 use crate::config::{Config, Surroundings};
+use crate::output::streams::say;
 
 /// Runs the command line that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("alaz: {error:#}");
+            say(format_args!("alaz: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -59,10 +58,10 @@ fn start_capture(options: &Options) -> anyhow::Result<Capture> {
         Capture::start(options).context("cannot capture here (`alaz doctor` tells more)")?;
     for report in capture.reports() {
         if let Some(reason) = &report.refused {
-            eprintln!(
+            say(format_args!(
                 "alaz: without {}: the kernel refused {}: {reason}",
                 report.purpose, report.program
-            );
+            ));
         }
     }
     Ok(capture)
@@ -71,7 +70,43 @@ fn start_capture(options: &Options) -> anyhow::Result<Capture> {
 /// The last line of everything that captures or replays.
 fn print_ledger(ledger: &Ledger) {
     match serde_json::to_string(ledger) {
-        Ok(json) => eprintln!("ledger: {json}"),
-        Err(error) => eprintln!("alaz: the ledger could not be printed: {error}"),
+        Ok(json) => say(format_args!("ledger: {json}")),
+        Err(error) => say(format_args!("alaz: the ledger could not be printed: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::path::Path;
+
+    use alaz_capture::{PcapReader, RecordingReader};
+
+    use super::*;
+    use crate::cli::FromArgs;
+    use crate::commands::remote::Remote;
+
+    #[test]
+    fn errors_say_each_cause_once() {
+        let missing = Path::new("/nonexistent/file");
+        let surroundings = Surroundings { variable: &|_| None, is_root: true };
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        let from = FromArgs { server: Some(format!("http://{nowhere}")), capture: false };
+        let io = std::io::Error::from_raw_os_error(1);
+        let errors: [anyhow::Error; 5] = [
+            Config::resolve(&RunArgs::default(), Some(missing), &surroundings).unwrap_err().into(),
+            RecordingReader::open(missing).err().unwrap().into(),
+            PcapReader::open(missing).err().unwrap().into(),
+            Remote::find(&from, nowhere).err().unwrap(),
+            alaz_capture::CaptureError::System { what: "mapping the ring", cause: io }.into(),
+        ];
+        for error in errors {
+            let said = format!("{error:#}");
+            let mut parts: Vec<_> = said.split(": ").collect();
+            let all = parts.len();
+            parts.sort_unstable();
+            parts.dedup();
+            assert_eq!(parts.len(), all, "{said}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use alaz_model::Event;
 use anyhow::Context;
 
 use crate::cli::RecordArgs;
+use crate::output::streams::say;
 use crate::output::units;
 use crate::source::{self, PROCESS_LIMIT};
 
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &RecordArgs, options: &Options) -> anyhow::Result<()> {
     let header = header();
     let mut capture = super::start_capture(options)?;
     let writer = RecordingWriter::create(&args.file, &header).with_context(|| format!("{name}"))?;
-    eprintln!("alaz: recording to {name}: raw traffic, passwords and tokens included");
+    say(format_args!("alaz: recording to {name}: raw traffic, passwords and tokens included"));
 
     let mut recorder =
         Recorder { writer, processes: Processes::live(PROCESS_LIMIT), written: HashSet::new() };
@@ -39,12 +40,12 @@ pub(crate) fn run(args: &RecordArgs, options: &Options) -> anyhow::Result<()> {
     records += recorder.pass(&mut capture)?;
     let counters = capture.counters()?;
     let bytes = recorder.writer.end(&counters).with_context(|| format!("{name}"))?;
-    eprintln!(
+    say(format_args!(
         "alaz: {records} records, {} in {:.1} s; {} segments lost for want of room in the ring",
         units::size(bytes),
         started.elapsed().as_secs_f64(),
         counters.ring_full.segments,
-    );
+    ));
     Ok(())
 }
 

@@ -9,6 +9,8 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::cli::FromArgs;
+use crate::output::plain::plain;
+use crate::output::streams::say;
 
 /// How long a running Alaz may take to say that it is there. It is on this host.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -35,7 +37,7 @@ impl Remote {
             }
             Some(url) => {
                 let remote = Remote::at(url);
-                remote.get("/healthz").with_context(|| format!("check --server {url}"))?;
+                remote.get("/healthz").context("check --server")?;
                 remote
             }
             None => match Remote::probe(listen) {
@@ -43,7 +45,7 @@ impl Remote {
                 None => return Ok(None),
             },
         };
-        eprintln!("alaz: reading from {}", remote.url);
+        say(format_args!("alaz: reading from {}", remote.url));
         Ok(Some(remote))
     }
 
@@ -114,7 +116,7 @@ impl Remote {
             let said = serde_json::from_str::<Value>(&text).ok();
             let said = said.as_ref().and_then(|body| body["error"].as_str());
             let status = response.status();
-            bail!("{} refuses: {}", self.url, said.unwrap_or(status.as_str()));
+            bail!("{} refuses: {}", self.url, plain(said.unwrap_or(status.as_str())));
         }
         Ok(response)
     }

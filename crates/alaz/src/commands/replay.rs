@@ -35,5 +35,6 @@ fn read(
         return Ok((ledger, end.map_err(anyhow::Error::from)));
     }
     let reader = RecordingReader::open(&args.file)?;
-    Ok((source::replay(reader, printing)?, Ok(())))
+    let (ledger, end) = source::replay(reader, printing);
+    Ok((ledger, end.map_err(anyhow::Error::from)))
 }

@@ -15,6 +15,7 @@ use alaz_server::{Feed, Hosts, Live, Server};
 use anyhow::Context;
 
 use crate::config::Config;
+use crate::output::streams::say;
 use crate::source::{self, Consumer};
 
 /// Until the user stops it.
@@ -44,11 +45,10 @@ fn capture(
     let capture = super::start_capture(options)?;
     make_data_dir(data_dir)?;
     live.set_ready(capture.map_bytes());
-    eprintln!("alaz: watching this machine; the map is on http://{}", browsable(address));
-    let mut pipeline = source::live_pipeline();
-    pipeline.exclude_server(address);
+    say(format_args!("alaz: watching this machine; the map is on http://{}", browsable(address)));
+    let pipeline = source::live_pipeline();
     let mut serving = Serving { feed: Feed::new(Arc::clone(live), Limits::default()) };
-    source::capture(capture, pipeline, stop, None, &mut serving)?;
+    source::capture(capture, pipeline, stop, None, Some(address), &mut serving)?;
     Ok(())
 }
 

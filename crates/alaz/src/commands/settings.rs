@@ -1,19 +1,68 @@
 //! `alaz config`: the effective settings and where each came from.
 
+use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::Write;
 
 use crate::config::{Config, Origin};
+use crate::output::streams::print;
 
 /// Prints YAML that could be a settings file, with the origins as comments.
 pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let mut line = |key: &str, value: &dyn Display, origin: &Origin| {
-        writeln!(out, "{:<40}  # {origin}", format!("{key}: {value}"))
+    print(yaml(config).as_bytes())
+}
+
+fn yaml(config: &Config) -> String {
+    let line = |key: &str, value: &dyn Display, origin: &Origin| {
+        format!("{:<40}  # {origin}\n", format!("{key}: {value}"))
     };
-    line("listen", &config.listen.value, &config.listen.origin)?;
-    line("data_dir", &config.data_dir.value.display(), &config.data_dir.origin)?;
-    let hosts = format!("[{}]", config.allowed_hosts.value.join(", "));
-    line("allowed_hosts", &hosts, &config.allowed_hosts.origin)?;
-    Ok(())
+    let listen = config.listen.value.to_string();
+    let data_dir = config.data_dir.value.to_string_lossy();
+    let hosts: Vec<_> = config.allowed_hosts.value.iter().map(|host| scalar(host)).collect();
+    [
+        line("listen", &scalar(&listen), &config.listen.origin),
+        line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
+        line("allowed_hosts", &format!("[{}]", hosts.join(", ")), &config.allowed_hosts.origin),
+    ]
+    .concat()
+}
+
+/// As it is where that cannot mean anything else in YAML, else in quotes, as in JSON.
+fn scalar(text: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
+    let starts_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
+    if starts_plain && text.chars().all(is_plain) && !text.ends_with(':') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(serde_json::Value::from(text).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::RunArgs;
+    use crate::config::Surroundings;
+
+    #[test]
+    fn what_is_printed_is_a_settings_file() {
+        let surroundings = Surroundings { variable: &|_| None, is_root: true };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("alaz.yaml");
+        for (listen, data_dir) in [
+            ("127.0.0.1:8014", "/var/lib/alaz"),
+            ("[::1]:8014", "a # b"),
+            ("0.0.0.0:1", "- x: \"y\", 'z'"),
+        ] {
+            let args = RunArgs {
+                listen: Some(listen.parse().unwrap()),
+                data_dir: Some(data_dir.into()),
+                allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
+            };
+            let config = Config::resolve(&args, None, &surroundings).unwrap();
+            std::fs::write(&file, yaml(&config)).unwrap();
+            let read = Config::resolve(&RunArgs::default(), Some(&file), &surroundings).unwrap();
+            assert_eq!(read.listen.value, config.listen.value);
+            assert_eq!(read.data_dir.value, config.data_dir.value);
+            assert_eq!(read.allowed_hosts.value, config.allowed_hosts.value);
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::cli::WatchArgs;
 use crate::commands::remote::Remote;
 use crate::config::Config;
 use crate::output::printing::{Overflow, Printing};
+use crate::output::streams::say;
 use crate::source;
 
 /// How long to wait for a line before looking at the clock and for signals.
@@ -33,7 +34,7 @@ fn capture(args: &WatchArgs, options: &Options, stop: &AtomicBool) -> anyhow::Re
     let capture = super::start_capture(options)?;
     let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Drop);
     let pipeline = source::live_pipeline();
-    let ledger = source::capture(capture, pipeline, stop, args.duration, &mut printing)?;
+    let ledger = source::capture(capture, pipeline, stop, args.duration, None, &mut printing)?;
     let result = printing.finish();
     super::print_ledger(&ledger);
     result.context("standard output")
@@ -53,9 +54,9 @@ fn read(args: &WatchArgs, remote: &Remote, stop: &Arc<AtomicBool>) -> anyhow::Re
     loop {
         match lines.recv_timeout(TICK) {
             Ok(line) => match lost(&line) {
-                Some(lost) => eprintln!(
+                Some(lost) => say(format_args!(
                     "alaz: {lost} exchanges are missing here: they came faster than they were read"
-                ),
+                )),
                 None => printing.line(&line),
             },
             Err(RecvTimeoutError::Timeout) => {}
@@ -73,7 +74,7 @@ fn read(args: &WatchArgs, remote: &Remote, stop: &Arc<AtomicBool>) -> anyhow::Re
     if has_ended {
         anyhow::bail!("the Alaz at {} has ended", remote.url());
     }
-    eprintln!("ledger: {}", remote.ledger()?);
+    say(format_args!("ledger: {}", remote.ledger()?));
     Ok(())
 }
 

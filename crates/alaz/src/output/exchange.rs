@@ -6,6 +6,7 @@ use alaz_model::{Endpoint, Exchange};
 use serde::Deserialize;
 
 use crate::cli::WatchOutput;
+use crate::output::plain::plain;
 use crate::output::units;
 
 /// Writes exchanges to `out`, coloured where a person looks on.
@@ -52,18 +53,19 @@ impl<W: Write> ExchangePrinter<W> {
 
     fn print_row(&mut self, row: &Row) -> io::Result<()> {
         // HH:MM:SS.mmm of an RFC 3339 time.
-        let clock = row.time.get(11..23).unwrap_or(&row.time);
+        let clock = plain(row.time.get(11..23).unwrap_or(&row.time));
         let is_answered = matches!(&*row.outcome, "complete" | "one_way");
-        let status = if is_answered { &row.status } else { &row.outcome };
+        let status = plain(if is_answered { &row.status } else { &row.outcome });
         let (before, after) = self.paint(row);
         let latency = row.latency_ns.map_or_else(|| "-".to_owned(), units::duration);
-        let ends = format!("{} → {}:{}", row.client.workload, row.server.workload, row.server.port);
+        let (client, server) = (plain(&row.client.workload), plain(&row.server.workload));
+        let ends = format!("{client} → {server}:{}", row.server.port);
         writeln!(
             self.out,
             "{clock}  {ends:<34}  {before}{status:<3}{after}  {latency:>8}  {:>8}  {} {}",
             units::size(row.response_bytes),
-            row.method,
-            row.target,
+            plain(&row.method),
+            plain(&row.target),
         )
     }
 
@@ -169,6 +171,23 @@ mod tests {
         unanswered.latency_ns = None;
         let line = printed(WatchOutput::Text, true, &unanswered);
         assert!(line.contains("\x1b[31mno_response\x1b[0m"), "{line:?}");
+    }
+
+    #[test]
+    fn a_line_for_people_moves_no_cursor_and_json_is_exact() {
+        let mut exchange = exchange();
+        let process = alaz_model::Process { workload: "w\u{9b}2J".into(), ..Default::default() };
+        exchange.client.process = Some(std::sync::Arc::new(process));
+        exchange.message.target = "/\u{202e}gpj.exe\n".into();
+        exchange.message.method = "G\x1bT".into();
+        exchange.message.status = "5\u{feff}".into();
+        let line = printed(WatchOutput::Text, false, &exchange);
+        assert_eq!(line.matches(char::is_control).collect::<Vec<_>>(), ["\n"], "{line:?}");
+        assert!(!line.contains(['\u{202e}', '\u{feff}']), "{line:?}");
+        assert!(line.contains(r"w\u{9b}2J →"), "{line:?}");
+        let json = printed(WatchOutput::Json, false, &exchange);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["target"], "/\u{202e}gpj.exe\n");
     }
 
     #[test]

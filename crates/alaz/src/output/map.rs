@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use alaz_server::{Map, MapEdge, MapNode};
 
 use crate::cli::MapOutput;
+use crate::output::plain::plain;
 use crate::output::units;
 
 /// Writes the whole map.
@@ -28,7 +29,7 @@ fn text(out: &mut impl Write, map: &Map) -> io::Result<()> {
         table(out, map)?;
     }
     let idle: Vec<_> =
-        map.nodes.iter().filter(|node| node.zombie).map(|node| node.name.as_str()).collect();
+        map.nodes.iter().filter(|node| node.zombie).map(|node| plain(&node.name)).collect();
     if !idle.is_empty() {
         writeln!(out, "\nno requests, but known: {}", idle.join(", "))?;
     }
@@ -84,6 +85,7 @@ fn row(map: &Map, edge: &MapEdge) -> [String; COLUMNS.len()] {
         latency(edge.p99_ns),
         status.join(", "),
     ]
+    .map(|cell| plain(&cell).into_owned())
 }
 
 fn name<'a>(map: &'a Map, id: &'a str) -> &'a str {
@@ -106,7 +108,7 @@ fn dot(out: &mut impl Write, map: &Map) -> io::Result<()> {
 }
 
 fn dot_text(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " "))
+    format!("\"{}\"", plain(text).replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// <https://mermaid.js.org/syntax/flowchart.html>
@@ -125,12 +127,11 @@ fn mermaid(out: &mut impl Write, map: &Map) -> io::Result<()> {
 /// In quotes, with everything that means something there as an entity.
 fn mermaid_text(text: &str) -> String {
     let mut quoted = String::from("\"");
-    for letter in text.chars() {
+    for letter in plain(text).chars() {
         match letter {
             '"' | '#' | '&' | '<' | '>' | '`' | ';' | '|' => {
                 quoted += &format!("#{};", u32::from(letter));
             }
-            '\n' => quoted.push(' '),
             other => quoted.push(other),
         }
     }
@@ -224,6 +225,22 @@ no requests, but known: old
         let mermaid = written(&map(), MapOutput::Mermaid);
         assert!(mermaid.starts_with("flowchart LR\n  n1[\"cu#34;rl\"]\n"), "{mermaid}");
         assert!(mermaid.contains("  n1 -->|\"http :80, 2.0/s, p95 2.10 ms\"| n2\n"), "{mermaid}");
+    }
+
+    #[test]
+    fn nothing_printed_moves_a_cursor_but_json_is_exact() {
+        let mut map = map();
+        for node in &mut map.nodes {
+            node.name = "a\u{9b}2J\u{202e}b\n".to_owned();
+        }
+        for format in [MapOutput::Text, MapOutput::Dot, MapOutput::Mermaid] {
+            let text = written(&map, format);
+            let unsafe_letter = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!text.contains(unsafe_letter), "{text:?}");
+            assert!(text.contains("u{9b}2J") && text.contains("b\\"), "{text:?}");
+        }
+        let read: Map = serde_json::from_str(&written(&map, MapOutput::Json)).unwrap();
+        assert_eq!(read, map);
     }
 
     #[test]

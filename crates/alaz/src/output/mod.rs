@@ -3,5 +3,7 @@
 mod background;
 pub(crate) mod exchange;
 pub(crate) mod map;
+pub(crate) mod plain;
 pub(crate) mod printing;
+pub(crate) mod streams;
 pub(crate) mod units;

@@ -11,6 +11,7 @@ use crate::cli::WatchOutput;
 use crate::output::background::Background;
 pub(crate) use crate::output::background::Overflow;
 use crate::output::exchange::ExchangePrinter;
+use crate::output::streams::say;
 use crate::source::Consumer;
 
 /// The longest that a line waits for others to come along.
@@ -57,7 +58,9 @@ impl Printing {
         match self.result.and_then(|()| self.printer.into_inner().finish()) {
             Ok(0) => Ok(()),
             Ok(lines) => {
-                eprintln!("alaz: {lines} lines were left out: standard output was not read");
+                say(format_args!(
+                    "alaz: {lines} lines were left out: standard output was not read"
+                ));
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

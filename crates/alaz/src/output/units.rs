@@ -13,6 +13,13 @@ pub(crate) fn size(bytes: u64) -> String {
     scaled(bytes, &UNITS)
 }
 
+/// A size in binary units, as memory has them: `16 MiB`. Whole ones only, as limits are.
+pub(crate) fn binary_size(bytes: usize) -> String {
+    const UNITS: [(&str, usize); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let fitting = UNITS.iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
+    fitting.map_or_else(|| format!("{bytes} B"), |(unit, size)| format!("{} {unit}", bytes / size))
+}
+
 /// A rate: `4.0/s`, `1.2k/s`.
 pub(crate) fn rate(per_second: f64) -> String {
     if per_second >= 1000.0 {
@@ -50,6 +57,9 @@ mod tests {
         assert_eq!(duration(61_500_000_000), "61.5 s");
         assert_eq!(size(612), "612 B");
         assert_eq!(size(1_048_576), "1.05 MB");
+        assert_eq!(binary_size(16 << 20), "16 MiB");
+        assert_eq!(binary_size((1 << 30) + (1 << 20)), "1025 MiB");
+        assert_eq!(binary_size(1025), "1025 B");
         assert_eq!(rate(4.0), "4.0/s");
         assert_eq!(rate(12_345.0), "12.3k/s");
     }

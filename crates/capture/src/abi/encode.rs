@@ -3,15 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, ProcessExec,
-    ProcessExit, ProcessFork, Role, Segment,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures,
+    ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{
     AF_INET, AF_INET6, CloseRecord, DatagramRecord, ExecRecord, ExitRecord, ForkRecord, Key,
-    OpenRecord, RECORD_CLOSE, RECORD_DATAGRAM, RECORD_EXEC, RECORD_EXIT, RECORD_FORK, RECORD_OPEN,
-    RECORD_SEGMENT, SegmentRecord,
+    MeasuresRecord, OpenRecord, RECORD_CLOSE, RECORD_DATAGRAM, RECORD_EXEC, RECORD_EXIT,
+    RECORD_FORK, RECORD_MEASURES, RECORD_OPEN, RECORD_REFUSED, RECORD_SEGMENT, RefusedRecord,
+    SegmentRecord,
 };
 
 /// As much as the kernel side copies of one segment.
@@ -27,6 +28,8 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
         Event::Segment(segment) => encode_segment(segment),
         Event::Open(connection) => encode_open(connection),
         Event::Close(close) => encode_close(close),
+        Event::Measures(measures) => encode_measures(measures),
+        Event::Refused(refused) => encode_refused(refused),
         Event::Datagram(datagram) => encode_datagram(datagram),
         Event::Fork(fork) => encode_fork(fork),
         Event::Exec(exec) => encode_exec(exec),
@@ -98,17 +101,54 @@ fn address_bytes(family: u16, address: SocketAddr) -> [u8; 16] {
     bytes
 }
 
-fn encode_close(close: &Close) -> Vec<u8> {
-    let error = match close.reason {
+fn errno(reason: CloseReason) -> u32 {
+    match reason {
         CloseReason::Finished => 0,
         CloseReason::Reset => 104,
         CloseReason::TimedOut => 110,
         CloseReason::Refused => 111,
         CloseReason::Failed(error) => error as u32,
+    }
+}
+
+fn encode_measures(measures: &Measures) -> Vec<u8> {
+    let us = |ns: Option<u64>| u32::try_from(ns.unwrap_or(0) / 1_000).unwrap_or(u32::MAX);
+    let record = MeasuresRecord {
+        kind: RECORD_MEASURES,
+        retransmits: measures.retransmits,
+        key: measures.key.into(),
+        time: measures.time_ns,
+        handshake: measures.handshake_ns.unwrap_or(0),
+        round_trip: us(measures.round_trip_ns),
+        least_round_trip: us(measures.least_round_trip_ns),
     };
+    record.as_bytes().to_vec()
+}
+
+fn encode_refused(refused: &Refused) -> Vec<u8> {
+    let (local, remote) = (refused.local, refused.remote);
+    let family = if local.is_ipv4() && remote.is_ipv4() { AF_INET } else { AF_INET6 };
+    let record = RefusedRecord {
+        kind: RECORD_REFUSED,
+        error: errno(refused.reason),
+        time: refused.time_ns,
+        began: refused.began_ns,
+        local_address: address_bytes(family, local),
+        remote_address: address_bytes(family, remote),
+        local_port: local.port().to_be_bytes(),
+        remote_port: remote.port().to_be_bytes(),
+        family,
+        reserved: 0,
+        network_namespace: refused.network_namespace,
+        pid: refused.pid,
+    };
+    record.as_bytes().to_vec()
+}
+
+fn encode_close(close: &Close) -> Vec<u8> {
     let record = CloseRecord {
         kind: RECORD_CLOSE,
-        error,
+        error: errno(close.reason),
         key: close.key.into(),
         time: close.time_ns,
         send_position: close.send.unwrap_or_default().0,
@@ -244,6 +284,23 @@ mod tests {
             CloseReason::Refused,
             CloseReason::Failed(5),
         ] {
+            there_and_back(Event::Refused(alaz_model::Refused {
+                local: "10.0.0.1:40000".parse().unwrap(),
+                remote: "10.0.0.2:80".parse().unwrap(),
+                network_namespace: 9,
+                began_ns: 5,
+                time_ns: 6,
+                pid: 7,
+                reason,
+            }));
+            there_and_back(Event::Measures(alaz_model::Measures {
+                key: KEY,
+                time_ns: 3,
+                retransmits: 4,
+                handshake_ns: Some(77),
+                round_trip_ns: Some(5_000),
+                least_round_trip_ns: None,
+            }));
             there_and_back(Event::Close(Close {
                 key: KEY,
                 time_ns: 99,

@@ -45,6 +45,6 @@ pub enum PcapError {
         link_type: u32,
     },
     /// The system refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
 }

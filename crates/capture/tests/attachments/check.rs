@@ -65,7 +65,7 @@ fn excused(capture: &Capture, observed: &mut Observed, reason: String) -> Result
 
 /// Empties the ring while the traffic goes on, and after: when a call has returned, its record is
 /// there.
-fn drain_while<T: Send>(
+pub(crate) fn drain_while<T: Send>(
     capture: &mut Capture,
     observed: &mut Observed,
     traffic: impl FnOnce() -> T + Send,
@@ -200,13 +200,31 @@ fn joined_calls(calls: &[Call]) -> Vec<Call> {
 
 /// The traffic's process is gone, and so are its connections.
 fn closed(observed: &Observed, connection: &Connection) -> Result<(), String> {
-    for (local, remote) in
-        [(connection.client, connection.server), (connection.server, connection.client)]
-    {
-        match observed.end(local, remote)?.close {
-            Some(close) if close.reason == CloseReason::Finished => {}
+    for (side, local, remote) in [
+        (Side::Client, connection.client, connection.server),
+        (Side::Server, connection.server, connection.client),
+    ] {
+        let end = observed.end(local, remote)?;
+        let close = match end.close {
+            Some(close) if close.reason == CloseReason::Finished => close,
             other => return Err(format!("{local} to {remote} ended as {other:?}")),
+        };
+        let Some(measures) = end.measures else {
+            return Err(format!("{local} to {remote} was not measured"));
+        };
+        if end.connection.mid_stream || end.connection.role == Role::Unknown {
+            continue;
         }
+        let is_client = side == Side::Client;
+        same("measured a handshake", measures.handshake_ns.is_some(), is_client)?;
+        let moved = |sends: bool| {
+            let calls = connection.calls.iter();
+            let lengths = calls.filter(|it| it.by == side && it.sends == sends).map(|it| it.length);
+            lengths.sum::<usize>() as u64
+        };
+        let (sent, received) = (end.connection.send, end.connection.receive);
+        same("where sending ended", close.send, sent.map(|it| it.plus(moved(true))))?;
+        same("where receiving ended", close.receive, received.map(|it| it.plus(moved(false))))?;
     }
     Ok(())
 }

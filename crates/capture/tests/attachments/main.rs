@@ -11,7 +11,9 @@
 
 mod check;
 mod datagrams;
+mod depth;
 mod observe;
+mod refused;
 mod report;
 mod traffic;
 
@@ -30,6 +32,12 @@ fn main() -> ExitCode {
         && command == traffic::COMMAND
     {
         traffic::run(case);
+        return ExitCode::SUCCESS;
+    }
+    if let [command, address] = arguments.as_slice()
+        && command == refused::COMMAND
+    {
+        refused::run(address);
         return ExitCode::SUCCESS;
     }
     if arguments == [datagrams::COMMAND] {
@@ -98,6 +106,12 @@ fn run_attachment(attachment: Attachment, settings: &Settings, report: &mut Repo
         let outcome = check::one(&mut capture, &mut observed, case, peers);
         report.case(attachment, case.name, outcome);
     }
+    for case in traffic::deep_cases() {
+        let outcome = depth::check(&mut capture, &mut observed, &case);
+        report.case(attachment, case.name, outcome);
+    }
+    let outcome = refused::check(&mut capture, &mut observed);
+    report.case(attachment, refused::NAME, outcome);
     let outcome = datagrams::check(&mut capture, &mut observed);
     report.case(attachment, datagrams::NAME, outcome);
     if settings.alone {

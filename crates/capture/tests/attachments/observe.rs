@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use alaz_capture::Capture;
-use alaz_model::{Close, Connection, ConnectionKey, Direction, Event};
+use alaz_model::{Close, Connection, ConnectionKey, Direction, Event, Measures, Refused};
 
 /// A segment that outlives the ring.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ pub(crate) struct Datagram {
 pub(crate) struct End {
     pub(crate) connection: Connection,
     pub(crate) segments: Vec<Segment>,
+    pub(crate) measures: Option<Measures>,
     pub(crate) close: Option<Close>,
 }
 
@@ -44,6 +45,7 @@ pub(crate) struct Observed {
     ends: HashMap<ConnectionKey, End>,
     pub(crate) segments: u64,
     pub(crate) datagrams: Vec<Datagram>,
+    pub(crate) refused: Vec<Refused>,
     /// Calls that the traffic's processes say they made.
     pub(crate) told: u64,
     /// Calls among them that the capture must count as missed.
@@ -56,7 +58,7 @@ impl Observed {
     pub(crate) fn drain(&mut self, capture: &mut Capture) {
         capture.drain(|event| match event {
             Event::Open(connection) => {
-                let end = End { connection, segments: Vec::new(), close: None };
+                let end = End { connection, segments: Vec::new(), measures: None, close: None };
                 assert!(self.ends.insert(connection.key, end).is_none(), "opened twice");
             }
             Event::Segment(segment) => {
@@ -86,8 +88,19 @@ impl Observed {
                 time_ns: datagram.time_ns,
                 pid: datagram.pid,
             }),
+            Event::Measures(measures) => {
+                if let Some(end) = self.ends.get_mut(&measures.key) {
+                    end.measures = Some(measures);
+                }
+            }
+            Event::Refused(refused) => self.refused.push(refused),
             Event::Fork(_) | Event::Exec(_) | Event::Exit(_) => {}
         });
+    }
+
+    /// Connections that have not ended.
+    pub(crate) fn open(&self) -> Vec<ConnectionKey> {
+        self.ends.iter().filter(|(_, end)| end.close.is_none()).map(|(key, _)| *key).collect()
     }
 
     /// The one end with these addresses.

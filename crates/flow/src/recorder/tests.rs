@@ -32,7 +32,8 @@ fn cut(recorder: &mut Recorder, now_ns: u64) -> Given {
         for edge in slice.edges() {
             let key = edge.key;
             let name = format!("{} → {}:{}", key.client.name, key.server.name, key.port);
-            let samples = edge.samples().map(|sample| sample.time.0).collect();
+            let samples =
+                edge.errors().iter().chain(edge.others()).map(|sample| sample.time.0).collect();
             assert!(given.samples.insert(name.clone(), samples).is_none(), "{name} twice");
             given.edges.insert(name, edge.stats.clone());
         }

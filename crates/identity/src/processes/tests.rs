@@ -138,6 +138,7 @@ fn reads_all_of_a_process_once() {
             container: Some(alaz_model::Container { id: ID.into(), runtime: "docker".into() }),
             workload: "worker.py".into(),
             kind: EndpointKind::Container,
+            is_alaz: false,
         }
     );
     host.stop(7);
@@ -155,6 +156,28 @@ fn this_process_is_known() {
     assert!(process.started_ns > 0 && process.parent > 0);
     assert!(process.cgroup.starts_with('/'));
     assert!(!process.workload.is_empty());
+}
+
+#[test]
+fn an_alaz_is_told_by_its_file_and_not_by_its_name() {
+    let host = Host::new();
+    let program = host.0.path().join("alaz");
+    let namesake = host.0.path().join("other/alaz");
+    std::fs::create_dir(host.0.path().join("other")).unwrap();
+    std::fs::write(&program, "").unwrap();
+    std::fs::write(&namesake, "").unwrap();
+    host.start(7, 1, program.to_str().unwrap(), "alaz\0run\0", "0::/\n");
+    host.start(8, 1, namesake.to_str().unwrap(), "alaz\0run\0", "0::/\n");
+    host.start(9, 1, "/not/there", "alaz\0run\0", "0::/\n");
+    let found = |host: &Host| {
+        let mut processes = host.processes(8);
+        [7, 8, 9].map(|pid| processes.resolve(pid).unwrap().is_alaz)
+    };
+    // Where it is not known which file runs here, nobody is taken for an Alaz.
+    assert_eq!(found(&host), [false; 3]);
+    std::os::unix::fs::symlink("7", host.0.path().join("self")).unwrap();
+    assert_eq!(found(&host), [true, false, false]);
+    assert!(Processes::live(1).resolve(std::process::id()).unwrap().is_alaz);
 }
 
 #[test]

@@ -25,7 +25,7 @@ const MOST: usize = 1000;
 const WAITING: usize = 4;
 
 pub(super) async fn exchanges(State(live): Shared, uri: Uri) -> Result<Response, ApiError> {
-    let known = ["limit", "protocol", "pid", "port", "errors", "slower_than", "follow"];
+    let known = ["limit", "protocol", "pid", "port", "errors", "slower_than", "text", "follow"];
     let parameters = Parameters::of(&uri, &known)?;
     let filter = parameters.exchange_filter()?;
     let limit = parameters.count("limit", MOST)?;
@@ -37,7 +37,7 @@ pub(super) async fn exchanges(State(live): Shared, uri: Uri) -> Result<Response,
         }
         return follow(live, filter);
     }
-    let found = live.recent().newest(&filter, limit.unwrap_or(LIMIT));
+    let found = live.newest(&filter, limit.unwrap_or(LIMIT));
     Ok(Json(found).into_response())
 }
 

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use alaz_model::{Ledger, UnixNanos};
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -108,31 +109,33 @@ async fn map(State(live): Shared, uri: Uri) -> Result<Json<Map>, ApiError> {
     Ok(Json(Map::of(&live.store(), period, &filter)))
 }
 
-async fn edge(
-    State(live): Shared,
-    Path(id): Path<String>,
-    uri: Uri,
-) -> Result<Json<EdgeDetail>, ApiError> {
+/// What stands in a path for one edge or node.
+struct Id(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Id, ApiError> {
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Id(id)).map_err(|_| {
+            ApiError::bad_query("the id is no text in UTF-8: /api/v1/map lists the ids".to_owned())
+        })
+    }
+}
+
+async fn edge(State(live): Shared, Id(id): Id, uri: Uri) -> Result<Json<EdgeDetail>, ApiError> {
     let period = Parameters::of(&uri, &["from", "to"])?.period(now_ns())?;
     let found = EdgeId::parse(&id).and_then(|id| EdgeDetail::of(&live.store(), id, period));
     found.map(Json).ok_or_else(|| unknown("edge", &id))
 }
 
-async fn series(
-    State(live): Shared,
-    Path(id): Path<String>,
-    uri: Uri,
-) -> Result<Json<Series>, ApiError> {
+async fn series(State(live): Shared, Id(id): Id, uri: Uri) -> Result<Json<Series>, ApiError> {
     let period = Parameters::of(&uri, &["from", "to"])?.period(now_ns())?;
     let found = EdgeId::parse(&id).and_then(|id| Series::of(&live.store(), id, period));
     found.map(Json).ok_or_else(|| unknown("edge", &id))
 }
 
-async fn node(
-    State(live): Shared,
-    Path(id): Path<String>,
-    uri: Uri,
-) -> Result<Json<NodeDetail>, ApiError> {
+async fn node(State(live): Shared, Id(id): Id, uri: Uri) -> Result<Json<NodeDetail>, ApiError> {
     let period = Parameters::of(&uri, &["from", "to"])?.period(now_ns())?;
     let found = NodeId::parse(&id).and_then(|id| NodeDetail::of(&live.store(), id, period));
     found.map(Json).ok_or_else(|| unknown("node", &id))
@@ -175,7 +178,7 @@ async fn openapi() -> Response {
 async fn readyz(State(live): Shared) -> Response {
     match live.capture().not_ready {
         None => "ok\n".into_response(),
-        Some(reason) => ApiError::unavailable(reason).into_response(),
+        Some(reason) => ApiError::unavailable(reason.to_owned()).into_response(),
     }
 }
 

@@ -87,6 +87,7 @@ impl Parameters {
                 "a duration: write a number and us, ms, s, m or h, as 50ms",
                 parse_duration,
             )?,
+            words: self.get("text").unwrap_or("").split_whitespace().map(str::to_owned).collect(),
         })
     }
 
@@ -165,12 +166,16 @@ mod tests {
             port: Some(80),
             errors: true,
             slower_than: parse_duration("1.5ms"),
+            words: vec!["web".to_owned(), ":80".to_owned()],
         };
         for filter in [filter, ExchangeFilter::default()] {
-            let query: Vec<_> =
-                filter.to_query().iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let query: Vec<_> = filter
+                .to_query()
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.replace(' ', "+")))
+                .collect();
             let uri = format!("/exchanges?{}", query.join("&")).parse().unwrap();
-            let known = ["protocol", "pid", "port", "errors", "slower_than"];
+            let known = ["protocol", "pid", "port", "errors", "slower_than", "text"];
             let read = Parameters::of(&uri, &known).unwrap().exchange_filter().unwrap();
             assert_eq!(read, filter);
         }

@@ -12,20 +12,24 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use alaz_flow::{Counters, EdgeKey, EdgeSlice, EdgeStats, NodeFacts, NodeKey, Slice};
-use alaz_model::UnixNanos;
+use alaz_model::{Exchange, UnixNanos};
 use hashbrown::HashMap;
 
 use crate::layout::{Layout, Place};
 pub(crate) use figures::Figures;
 pub(crate) use ids::{EdgeId, NodeId};
-pub(crate) use samples::Samples;
+pub(crate) use samples::{Samples, TOTAL as MOST_SAMPLES};
 use steps::{REMEMBERED_NS, Step, Steps};
 
 /// The most memory that history takes. An hour of 100 edges with five routes each fits, all of them
 /// busy all the time; of more, steps become longer before their time, and beyond about 250 such
 /// edges less than an hour is remembered.
 pub const MOST_BYTES: usize = 32 << 20;
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// From `from_ns` up to but without `to_ns`, ns since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +144,7 @@ impl Store {
         }
         let arrival = self.next_arrival();
         let share = samples::share(self.edges.len());
+        let oldest_ns = now_ns.saturating_sub(REMEMBERED_NS);
         let edge = self.edges.entry(id).or_insert_with(|| Edge {
             key: key.clone(),
             from,
@@ -150,8 +155,8 @@ impl Store {
             arrival,
         });
         edge.last_ns = now_ns;
-        slice.samples().for_each(|exchange| edge.samples.add(exchange));
-        edge.samples.trim(share);
+        edge.samples.add(slice);
+        edge.samples.trim(share, oldest_ns);
         let figures = Figures::pack(slice.stats);
         figures.add_to(&mut edge.total);
         Some((id, figures))
@@ -190,7 +195,8 @@ impl Store {
         let edges: Vec<_> = edges.into_iter().map(|(_, from, to)| (from, to)).collect();
         self.layout.update(&nodes, &edges);
         let share = samples::share(self.edges.len());
-        self.edges.values_mut().for_each(|edge| edge.samples.trim(share));
+        let oldest_ns = self.until_ns.saturating_sub(REMEMBERED_NS);
+        self.edges.values_mut().for_each(|edge| edge.samples.trim(share, oldest_ns));
     }
 
     /// From when on everything is known, at most an hour ago; `None` before the first slice.
@@ -232,6 +238,11 @@ impl Store {
         self.edges.get(&id)
     }
 
+    /// What is kept of the exchanges of all edges, in no order. Some come twice.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = &Arc<Exchange>> {
+        self.edges.values().flat_map(|edge| edge.samples.iter())
+    }
+
     pub(crate) fn place(&self, id: NodeId) -> Place {
         self.layout.place(id)
     }
@@ -250,9 +261,14 @@ impl Store {
         edges
     }
 
-    /// The steps that start in the period.
+    /// The steps that start in the period. The first of all belongs to it also where only its part
+    /// since the start does.
     pub(crate) fn steps(&self, period: Period) -> impl Iterator<Item = &Step> {
-        self.steps.within(period.from_ns, period.to_ns)
+        let mut from_ns = period.from_ns;
+        if self.since_ns().is_some_and(|since_ns| from_ns <= since_ns) {
+            from_ns -= from_ns % SECOND_NS;
+        }
+        self.steps.within(from_ns, period.to_ns)
     }
 
     /// Length of the longest steps that the period is made of, ns.

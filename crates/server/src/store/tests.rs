@@ -145,8 +145,10 @@ fn samples_are_bounded_whatever_the_number_of_edges() {
     let mut filled = Filled::new(Store::default());
     let mut failed = between("web", "api", 1);
     failed.message.error = true;
+    let slow = Exchange { latency_ns: Some(SECOND_NS), ..between("web", "api", 1) };
     for second in 0..300 {
-        let exchanges: Vec<Exchange> = (0..20).map(|_| between("web", "api", 1)).collect();
+        let mut exchanges: Vec<Exchange> = vec![between("web", "api", 1); 20];
+        exchanges.extend((second == 7).then(|| slow.clone()));
         filled.second(at(second), &exchanges);
         filled.second(at(second), std::slice::from_ref(&failed));
     }
@@ -154,38 +156,56 @@ fn samples_are_bounded_whatever_the_number_of_edges() {
         let counts = store.edges.values().map(|edge| edge.samples.len());
         (counts.clone().max().unwrap(), counts.sum::<usize>())
     };
-    assert_eq!(kept(&filled.store), (100, 100));
+    assert_eq!(kept(&filled.store), (150, 150));
+    // Five minutes ago; it is not forgotten for those that were not slow.
+    assert!(filled.store.samples().any(|exchange| exchange.latency_ns == Some(SECOND_NS)));
     let exchanges: Vec<_> =
         (1..=2000).flat_map(|port| vec![between("web", "api", port); 20]).collect();
     for second in 300..310 {
         filled.second(at(second), &exchanges);
     }
     let (most, all) = kept(&filled.store);
-    assert!(most <= 4 && all <= samples::TOTAL, "{most} {all}");
+    assert!(most <= 3 && all <= samples::TOTAL, "{most} {all}");
 }
 
 #[test]
-fn recent_exchanges_leave_room_for_both_kinds() {
-    let mut kept = Samples::default();
-    let add = |kept: &mut Samples, error, times: std::ops::Range<u64>| {
-        for time in times {
-            let mut exchange = crate::testing::exchange(time);
-            exchange.message.error = error;
-            kept.add(&Arc::new(exchange));
-        }
+fn what_is_kept_of_an_edge_leaves_room_for_each_kind() {
+    let exchange = |time: u64, error: bool, latency_ns| {
+        let mut exchange = between("web", "api", 80);
+        exchange.time = UnixNanos(at(time));
+        exchange.latency_ns = Some(latency_ns);
+        exchange.message.error = error;
+        exchange
     };
-    add(&mut kept, true, 0..50);
-    let errors_in = |kept: &Samples, from, to| {
-        let recent = kept.recent(from, to);
+    let mut filled = Filled::new(Store::default());
+    let kinds = |store: &Store, from, to| {
+        let (_, edge) = store.edges().pop().unwrap();
+        let recent = edge.samples.recent(at(from), at(to));
         assert!(recent.is_sorted_by_key(|exchange| std::cmp::Reverse(exchange.time)));
-        (recent.iter().filter(|exchange| exchange.message.error).count(), recent.len())
+        let errors = recent.iter().filter(|exchange| exchange.message.error).count();
+        let slow = recent.iter().filter(|exchange| exchange.latency_ns > Some(1_000)).count();
+        (errors, slow, recent.len() - errors - slow)
     };
-    assert_eq!(errors_in(&kept, 0, 100), (50, 50));
-    add(&mut kept, false, 60..70);
-    assert_eq!(errors_in(&kept, 0, 100), (40, 50));
-    add(&mut kept, false, 70..110);
-    assert_eq!(errors_in(&kept, 0, 200), (25, 50));
-    assert_eq!(errors_in(&kept, 48, 62), (2, 4));
+    for second in 0..60 {
+        filled.second(at(second), &[exchange(second, true, 1)]);
+    }
+    assert_eq!(kinds(&filled.store, 0, 60), (50, 0, 0));
+    for second in 60..70 {
+        filled.second(at(second), &[exchange(second, false, 1)]);
+    }
+    assert_eq!(kinds(&filled.store, 0, 100), (40, 0, 10));
+    assert_eq!(kinds(&filled.store, 58, 62), (2, 0, 2));
+    for second in 100..200 {
+        let mut exchanges = vec![exchange(second, false, 1_000_000)];
+        exchanges.extend((0..200).map(|_| exchange(second, false, 1_000)));
+        filled.second(at(second), &exchanges);
+    }
+    let (errors, slow, others) = kinds(&filled.store, 0, 1000);
+    assert!(errors >= 16 && slow >= 16 && others >= 10, "{errors} {slow} {others}");
+    assert_eq!(errors + slow + others, samples::RECENT);
+    // An hour later only what happened since is recent.
+    filled.second(at(3_800), &[exchange(3_800, false, 1_000)]);
+    assert_eq!(kinds(&filled.store, 0, 4_000), (0, 0, 1));
 }
 
 #[test]

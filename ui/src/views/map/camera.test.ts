@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { between, fit, home, pan, toScreen, toSheet, zoom, type Camera, type Size } from './camera';
+import { between, fit, home, pan, reveal, toScreen, toSheet, zoom, type Camera, type Size } from './camera';
 import type { Box } from './layout';
 
 const SCREEN: Size = { width: 1440, height: 850 };
@@ -64,6 +64,21 @@ describe('moving', () => {
   });
 
   it('pans by pixels', () => expect(pan(camera, 5, -7)).toEqual({ x: 35, y: -27, scale: 0.5 }));
+
+  it.each([
+    [{ x: 0, y: 0 }, SCREEN],
+    [{ x: 9000, y: 5000 }, SCREEN],
+    [{ x: -900, y: 700 }, PHONE],
+  ])('brings %j into view', (corner, view) => {
+    const box = { ...corner, width: 190, height: 56 };
+    const shown = reveal(camera, box, view);
+    const [first, last] = corners(shown, box);
+    expect(Math.min(first.x, first.y)).toBeGreaterThan(0);
+    expect(last.x).toBeLessThan(view.width);
+    expect(last.y).toBeLessThan(view.height);
+    // There, it moves no more.
+    expect(reveal(shown, box, view)).toBe(shown);
+  });
 
   it('goes from screen to sheet and back', () => {
     const there = toSheet(camera, { x: 11, y: 22 });

@@ -73,6 +73,20 @@ export function pan(camera: Camera, dx: number, dy: number): Camera {
   return { ...camera, x: camera.x + dx, y: camera.y + dy };
 }
 
+/** Moves as little as is needed to bring a part of the sheet into view; its upper left corner before the rest. */
+export function reveal(camera: Camera, box: Box, view: Size): Camera {
+  const first = toScreen(camera, box);
+  const last = toScreen(camera, { x: box.x + box.width, y: box.y + box.height });
+  const margin = marginOf(view);
+  const shift = (from: number, to: number, room: number): number => {
+    const back = Math.min(0, room - margin - to);
+    return from + back < margin ? margin - from : back;
+  };
+  const { x, y } = { x: shift(first.x, last.x, view.width), y: shift(first.y, last.y, view.height - FOOT) };
+  const inView = first.x >= 0 && first.y >= 0 && last.x <= view.width && last.y <= view.height - FOOT;
+  return inView ? camera : pan(camera, x, y);
+}
+
 export function toSheet(camera: Camera, at: Point): Point {
   return { x: (at.x - camera.x) / camera.scale, y: (at.y - camera.y) / camera.scale };
 }

@@ -12,6 +12,8 @@ export interface CardLook {
   seconds: number;
   alpha: number;
   selected: boolean;
+  /** The keyboard is on it. */
+  ringed: boolean;
   palette: Palette;
 }
 
@@ -49,6 +51,7 @@ export function drawCard(context: CanvasRenderingContext2D, node: MapNode, { x, 
   context.setLineDash(node.zombie ? [4, 3] : []);
   context.stroke();
   context.setLineDash([]);
+  if (look.ringed) drawRing(context, { x, y }, look);
   if (scale < NAME_SCALE) return;
 
   const sizes = textSizes(scale);
@@ -70,6 +73,18 @@ export function drawCard(context: CanvasRenderingContext2D, node: MapNode, { x, 
   context.textAlign = 'left';
   context.fillText(elided(context, node.name, right - left), left, nameMiddle + 0.5);
   if (sizes.facts !== null) drawFacts(context, node, { x, y }, look, sizes.facts);
+}
+
+/** Around the card, as the page marks what has the focus. */
+function drawRing(context: CanvasRenderingContext2D, { x, y }: Point, { palette, scale, alpha }: CardLook): void {
+  const away = 4 / Math.min(1, scale);
+  context.globalAlpha = 1;
+  context.beginPath();
+  context.roundRect(x - away, y - away, CARD.width + 2 * away, CARD.height + 2 * away, 9 + away);
+  context.lineWidth = 2 / Math.min(1, scale);
+  context.strokeStyle = palette.accent;
+  context.stroke();
+  context.globalAlpha = alpha;
 }
 
 function drawFacts(context: CanvasRenderingContext2D, node: MapNode, { x, y }: Point, look: CardLook, size: number): void {

@@ -23,6 +23,8 @@ export interface Scene {
   /** Hovered or selected, with its neighbours; null where nothing is. */
   active: Active | null;
   selected: string | null;
+  /** The card that the keyboard is on. */
+  ring: string | null;
   palette: Palette;
 }
 
@@ -60,7 +62,8 @@ export function draw(context: CanvasRenderingContext2D, scene: Scene, view: Size
     const corner = scene.places.get(node.id);
     if (!corner) continue;
     const alpha = alphaOf(scene, 'nodes', node.id);
-    drawCard(context, node, corner, { scale: camera.scale, seconds: scene.seconds, alpha, selected: scene.selected === node.id, palette });
+    const [selected, ringed] = [scene.selected === node.id, scene.ring === node.id];
+    drawCard(context, node, corner, { scale: camera.scale, seconds: scene.seconds, alpha, selected, ringed, palette });
   }
   for (const label of labels) if (isActive(scene, label.edge)) drawLabel(context, scene, label);
   context.globalAlpha = 1;

@@ -7,7 +7,7 @@ import * as camera from './camera';
 import type { Camera, Size } from './camera';
 import { draw, type Active } from './draw';
 import { hitTest, type Hit } from './hit';
-import { bounds, GAP, gapFor, place, type Box, type Point } from './layout';
+import { bounds, CARD, GAP, gapFor, place, type Box, type Point } from './layout';
 import { ease, head, MOVE_MS, over, placesAt, type Motion } from './motion';
 import { readPalette, type Palette } from './palette';
 import { routes, type Route } from './route';
@@ -21,6 +21,8 @@ export class MapRenderer {
   #focus: Focus | null = null;
   #selection: Selection | null = null;
   #hover: Hit | null = null;
+  /** The card that the keyboard is on. */
+  #ring: string | null = null;
   #palette: Palette;
   #view: Size = { width: 0, height: 0 };
 
@@ -68,6 +70,26 @@ export class MapRenderer {
     if (hover?.id === this.#hover?.id && hover?.kind === this.#hover?.kind) return;
     this.#hover = hover;
     this.#invalidate();
+  }
+
+  setRing(id: string | null): void {
+    if (id === this.#ring) return;
+    this.#ring = id;
+    this.#invalidate();
+  }
+
+  /** Brings a card into view; says where on screen its lower left corner is then. */
+  reveal(id: string): Point | null {
+    const corner = this.#target.get(id);
+    if (!corner) return null;
+    const shown = camera.reveal(this.#camera, { ...corner, ...CARD }, this.#view);
+    if (shown !== this.#camera) {
+      this.#kept = null;
+      this.#cameraMotion = null;
+      this.#camera = shown;
+      this.#invalidate();
+    }
+    return camera.toScreen(this.#camera, { x: corner.x, y: corner.y + CARD.height });
   }
 
   resize(view: Size): void {
@@ -190,6 +212,7 @@ export class MapRenderer {
         focus: this.#focus,
         active: this.#active(),
         selected: this.#selection?.id ?? null,
+        ring: this.#ring,
         palette: this.#palette,
       },
       this.#view,

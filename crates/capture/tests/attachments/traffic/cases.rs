@@ -75,6 +75,36 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// For connections that are copied in depth.
+pub(crate) fn deep_cases() -> [Case; 3] {
+    [
+        during("in depth: read and write", v4, long_calls),
+        during("in depth: recvmsg and sendmsg", v4, messages),
+        during("in depth: readv and writev", v4, long_vectors),
+    ]
+}
+
+fn long_calls(pair: &mut Pair) {
+    for length in [HEAD, 2 * HEAD, 20_000, 60_000] {
+        pair.send(Client, length, write);
+        pair.receive_all(Server, read);
+    }
+}
+
+/// Buffers that begin and end anywhere.
+fn long_vectors(pair: &mut Pair) {
+    for length in [9_000, 30_000] {
+        pair.send(Client, length, |fd, bytes| {
+            let parts: Vec<_> = bytes.chunks(1_700).map(IoSlice::new).collect();
+            rustix::io::writev(fd, &parts)
+        });
+        pair.receive_all(Server, |fd, bytes| {
+            let mut parts: Vec<_> = bytes.chunks_mut(6_000).map(IoSliceMut::new).collect();
+            rustix::io::readv(fd, &mut parts)
+        });
+    }
+}
+
 /// Each reader waits once more, since only then it shows that the end of its first call was missed.
 pub(crate) fn more_readers_than_returns() -> Case {
     Case { connections: 200, ..during("more readers than returns", blocked_twice, released_twice) }

@@ -15,7 +15,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use alaz_capture::Attachment;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cases::{cases, more_readers_than_returns};
+pub(crate) use cases::{cases, deep_cases, more_readers_than_returns};
 use pair::Pair;
 pub(crate) use pair::{Side, content};
 pub(crate) use recvmmsg::receive_messages;
@@ -147,7 +147,8 @@ impl Drop for Peers {
 
 /// The process of one case, from inside.
 pub(crate) fn run(name: &str) {
-    let cases: Vec<Case> = cases().into_iter().chain([more_readers_than_returns()]).collect();
+    let cases: Vec<Case> =
+        cases().into_iter().chain(deep_cases()).chain([more_readers_than_returns()]).collect();
     let case = cases.iter().find(|case| case.name == name).unwrap();
     let mut lines = std::io::stdin().lines();
     let mut pairs: Vec<Pair> = (0..case.connections).map(|_| (case.open)()).collect();
