@@ -33,7 +33,7 @@ static __always_inline void note_asker(struct datagram_record *record, struct so
 {
 	__u8 asked = 1;
 
-	if (is_read(record->local_port) || READ(sk, __sk_common.skc_dport))
+	if (record->remote_port != __builtin_bswap16(PORT_DNS) || READ(sk, __sk_common.skc_dport))
 		return;
 	if (!bpf_map_lookup_elem(&askers, &record->call.key.socket))
 		bpf_map_update_elem(&askers, &record->call.key.socket, &asked, BPF_ANY);

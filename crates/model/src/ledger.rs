@@ -74,7 +74,7 @@ pub enum UnpairedReason {
     Ambiguous,
     /// Its head was longer than what is copied.
     Truncated,
-    /// More requests waiting on one connection than are kept.
+    /// More requests waiting on one connection, or over UDP, than are kept.
     TooManyPending,
     /// The verdict of the connection was withdrawn: these bytes were not this protocol.
     Withdrawn,
