@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
 use alaz_identity::Processes;
-use alaz_model::{Balance, Clock, ConnectionKey, Event, Exchange, Ledger, LossReason, View};
+use alaz_model::{
+    Balance, Clock, ConnectionKey, Event, Exchange, KernelCount, Ledger, LossReason, View,
+};
 use alaz_protocol::{Datagrams, Engine, Join};
 
 /// One shard of the pipeline. Deterministic: times come with the events.
@@ -68,7 +70,7 @@ impl Pipeline {
                 self.engine.segment(segment, &mut self.views);
             }
             Event::Open(connection) => {
-                self.engine.open(connection);
+                self.engine.open(connection, &mut self.views);
                 self.join.open(connection);
             }
             Event::Close(close) => {
@@ -91,6 +93,7 @@ impl Pipeline {
     /// Nothing more will be known of a connection, nor how it ended.
     pub fn out_of_sight(&mut self, key: ConnectionKey, sink: &mut impl FnMut(&Exchange)) {
         self.engine.out_of_sight(key, &mut self.views);
+        self.join.out_of_sight(key);
         self.pass_on(sink);
     }
 
@@ -113,13 +116,17 @@ impl Pipeline {
         self.report(sink);
     }
 
-    /// What became of everything so far, the kernel side's losses included.
+    /// What became of everything so far, the kernel side's losses included where it has counted.
     #[must_use]
-    pub fn ledger(&self, kernel: &KernelCounters) -> Ledger {
+    pub fn ledger(&self, kernel: Option<&KernelCounters>) -> Ledger {
         let mut ledger = self.engine.ledger();
         ledger.add(&self.datagrams.ledger());
-        add_datagrams(&mut ledger.datagram, kernel);
         ledger.exchanges.reported = self.reported;
+        ledger.exchanges.views.add(&self.join.ledger());
+        let Some(kernel) = kernel else { return ledger };
+        add_datagrams(&mut ledger.datagram, kernel);
+        let (segments, bytes) = (kernel.seen.segments, kernel.seen.bytes);
+        ledger.kernel = Some(KernelCount { segments, bytes });
         for (reason, lost) in [
             (LossReason::RingFull, kernel.ring_full),
             (LossReason::ConnectionTableFull, kernel.table_full),

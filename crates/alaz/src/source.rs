@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{
-    Capture, Datagram as PacketDatagram, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError,
-    PcapItem, PcapReader, RecordingError, RecordingReader, decode,
+    Capture, Datagram as PacketDatagram, Frame, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
+    RecordingError, RecordingReader, decode,
 };
 use alaz_identity::Processes;
 use alaz_model::{Clock, Datagram, Direction, Event, Exchange, Ledger, UnixNanos};
@@ -64,7 +64,7 @@ pub(crate) fn capture(
             latest.set(capture.counters().unwrap_or(latest.get()));
             latest.get()
         };
-        if consumer.pass(&|| pipeline.ledger(&counters())).is_break()
+        if consumer.pass(&|| pipeline.ledger(Some(&counters()))).is_break()
             || stop.load(Ordering::Relaxed)
             || duration.is_some_and(|limit| started.elapsed() >= limit)
         {
@@ -85,7 +85,7 @@ pub(crate) fn capture(
     pass(&mut capture, &mut pipeline, consumer);
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
     let counters = capture.counters()?;
-    let ledger = pipeline.ledger(&counters);
+    let ledger = pipeline.ledger(Some(&counters));
     let _ = consumer.pass(&|| ledger);
     Ok(ledger)
 }
@@ -120,7 +120,7 @@ pub(crate) fn replay(
 ) -> (Ledger, Result<(), RecordingError>) {
     let clock = reader.header().clock();
     let mut pipeline = Pipeline::new(Processes::recorded(PROCESS_LIMIT), clock);
-    let mut counters = KernelCounters::default();
+    let mut counters = None;
     let end = loop {
         let frame = match reader.next_frame() {
             Ok(Some(frame)) => frame,
@@ -135,16 +135,16 @@ pub(crate) fn replay(
             },
             Frame::Drained(time_ns) => {
                 pipeline.advance(time_ns.saturating_sub(IN_FLIGHT_NS), &mut sink);
-                if consumer.pass(&|| pipeline.ledger(&counters)).is_break() {
+                if consumer.pass(&|| pipeline.ledger(counters.as_ref())).is_break() {
                     break Ok(());
                 }
             }
             Frame::Process(process) => pipeline.processes().insert(Arc::new(*process)),
-            Frame::End(end) => counters = end,
+            Frame::End(end) => counters = Some(end),
         }
     };
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
-    let ledger = pipeline.ledger(&counters);
+    let ledger = pipeline.ledger(counters.as_ref());
     let _ = consumer.pass(&|| ledger);
     (ledger, end)
 }
@@ -175,7 +175,7 @@ pub(crate) fn replay_packets(
         if latest_ns >= advanced_ns + PACKETS_TICK_NS {
             advanced_ns = latest_ns;
             pipeline.advance(latest_ns.saturating_sub(PCAP_LATENESS_NS), &mut sink);
-            if consumer.pass(&|| pipeline.ledger(&KernelCounters::default())).is_break() {
+            if consumer.pass(&|| pipeline.ledger(None)).is_break() {
                 break Ok(());
             }
         }
@@ -186,7 +186,7 @@ pub(crate) fn replay_packets(
         }
     };
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
-    let ledger = pipeline.ledger(&KernelCounters::default());
+    let ledger = pipeline.ledger(None);
     let _ = consumer.pass(&|| ledger);
     (ledger, end)
 }

@@ -187,11 +187,41 @@ pub struct Balance {
     pub bytes: Tally,
 }
 
+/// What became of the views of exchanges: where both ends are on this host, there are two of each.
+///
+/// `seen = exchanges reported + joined + late + contradicted + waiting`, at any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ViewLedger {
+    /// Views that there were.
+    pub seen: u64,
+    /// Second halves of an exchange, reported as one with the first.
+    pub joined: u64,
+    /// Second halves that came after the first was reported alone; not reported again.
+    pub late: u64,
+    /// Second halves that say otherwise than the first; not reported.
+    pub contradicted: u64,
+    /// Those that still wait for their other half.
+    pub waiting: u64,
+}
+
+impl ViewLedger {
+    /// Adds another ledger to this one.
+    pub fn add(&mut self, other: &ViewLedger) {
+        self.seen += other.seen;
+        self.joined += other.joined;
+        self.late += other.late;
+        self.contradicted += other.contradicted;
+        self.waiting += other.waiting;
+    }
+}
+
 /// What became of requests and responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExchangeLedger {
     /// Exchanges reported, each once.
     pub reported: u64,
+    /// What became of the views that they are made of.
+    pub views: ViewLedger,
     unpaired: [u64; UnpairedReason::ALL.len()],
 }
 
@@ -210,6 +240,7 @@ impl ExchangeLedger {
     /// Adds another ledger to this one.
     pub fn add(&mut self, other: &ExchangeLedger) {
         self.reported += other.reported;
+        self.views.add(&other.views);
         for (mine, theirs) in self.unpaired.iter_mut().zip(other.unpaired) {
             *mine += theirs;
         }
@@ -220,9 +251,10 @@ impl Serialize for ExchangeLedger {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let unpaired =
             UnpairedReason::ALL.iter().map(|reason| (reason.as_str(), self.unpaired(*reason)));
-        let mut out = serializer.serialize_map(Some(2))?;
+        let mut out = serializer.serialize_map(Some(3))?;
         out.serialize_entry("reported", &self.reported)?;
         out.serialize_entry("unpaired", &NonZero(unpaired))?;
+        out.serialize_entry("views", &self.views)?;
         out.end()
     }
 }
@@ -286,9 +318,21 @@ impl Serialize for ConnectionLedger {
     }
 }
 
+/// What the kernel side counted by itself, before anything could be lost on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KernelCount {
+    /// Socket calls that moved bytes.
+    pub segments: u64,
+    /// Bytes that they moved.
+    pub bytes: u64,
+}
+
 /// The whole ledger: per source, and what became of the exchanges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
+    /// The kernel's own count of [`socket`](Ledger::socket), which the ledger is not made from. Not
+    /// where packets were read from a capture file, nor of a recording without its end.
+    pub kernel: Option<KernelCount>,
     /// Socket calls.
     pub socket: Balance,
     /// TLS library calls.
@@ -310,8 +354,26 @@ impl Ledger {
         }
     }
 
+    /// Segments and bytes that the kernel counted and the ledger does not know of (negative: the
+    /// other way round), where there is such a count. While Alaz runs these are on their way: in the
+    /// ring, or held until their turn comes. In the end both are 0, or the ledger is wrong.
+    #[must_use]
+    pub fn unaccounted(&self) -> Option<(i64, i64)> {
+        let kernel = self.kernel?;
+        let difference = |kernel: u64, seen: u64| kernel.wrapping_sub(seen) as i64;
+        Some((
+            difference(kernel.segments, self.socket.segments.seen()),
+            difference(kernel.bytes, self.socket.bytes.seen()),
+        ))
+    }
+
     /// Adds another ledger (another shard's, say) to this one.
     pub fn add(&mut self, other: &Ledger) {
+        if let Some(other) = other.kernel {
+            let kernel = self.kernel.get_or_insert_default();
+            kernel.segments += other.segments;
+            kernel.bytes += other.bytes;
+        }
         for (mine, theirs) in [
             (&mut self.socket, &other.socket),
             (&mut self.tls, &other.tls),
@@ -338,13 +400,17 @@ impl Serialize for Ledger {
             total.segments.add(&other.segments);
             total.bytes.add(&other.bytes);
         }
-        let mut out = serializer.serialize_map(Some(5))?;
+        let entries = 5 + usize::from(self.kernel.is_some());
+        let mut out = serializer.serialize_map(Some(entries))?;
         out.serialize_entry("segments", &total.segments)?;
         out.serialize_entry("bytes", &total.bytes)?;
         out.serialize_entry("exchanges", &self.exchanges)?;
         out.serialize_entry("connections", &self.connections)?;
         let Ledger { socket, tls, datagram, .. } = self;
         out.serialize_entry("sources", &Sources { socket, tls, datagram })?;
+        if let Some(kernel) = &self.kernel {
+            out.serialize_entry("kernel", kernel)?;
+        }
         out.end()
     }
 }
@@ -377,6 +443,24 @@ mod tests {
     }
 
     #[test]
+    fn what_only_the_kernel_counted_shows() {
+        let mut ledger = Ledger::default();
+        ledger.socket.segments.parsed = 3;
+        ledger.socket.segments.lose(LossReason::RingFull, 2);
+        ledger.socket.bytes.counted = 90;
+        assert_eq!(ledger.unaccounted(), None);
+        assert!(serde_json::to_value(ledger).unwrap().get("kernel").is_none());
+        ledger.kernel = Some(KernelCount { segments: 5, bytes: 90 });
+        assert_eq!(ledger.unaccounted(), Some((0, 0)));
+        ledger.kernel = Some(KernelCount { segments: 6, bytes: 89 });
+        assert_eq!(ledger.unaccounted(), Some((1, -1)));
+        let mut both = ledger;
+        both.add(&ledger);
+        assert_eq!(both.unaccounted(), Some((2, -2)));
+        assert_eq!(serde_json::to_value(both).unwrap()["kernel"]["segments"], 12);
+    }
+
+    #[test]
     fn json_sums_sources_and_leaves_out_zeroes() {
         let mut ledger = Ledger::default();
         ledger.socket.segments.parsed = 3;
@@ -390,7 +474,9 @@ mod tests {
             json["segments"],
             serde_json::json!({"seen": 8, "parsed": 5, "counted": 1, "lost": {"ring_full": 2}})
         );
-        assert_eq!(json["exchanges"], serde_json::json!({"reported": 1, "unpaired": {"gap": 1}}));
+        assert_eq!(json["exchanges"]["reported"], 1);
+        assert_eq!(json["exchanges"]["unpaired"], serde_json::json!({"gap": 1}));
+        assert_eq!(json["exchanges"]["views"]["contradicted"], 0);
         assert_eq!(json["sources"]["tls"]["segments"]["seen"], 1);
         assert_eq!(json["sources"]["datagram"]["segments"]["seen"], 2);
         assert_eq!(json["connections"]["by_verdict"]["unknown"], 0);

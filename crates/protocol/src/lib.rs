@@ -25,7 +25,8 @@
 //!
 //! let key = ConnectionKey { socket: 1, generation: 1 };
 //! let mut engine = Engine::new(Limits::default());
-//! engine.open(&Connection {
+//! let mut views = Vec::new();
+//! let opened = Connection {
 //!     key,
 //!     local: "10.0.0.5:51514".parse()?,
 //!     remote: "10.0.0.9:80".parse()?,
@@ -35,8 +36,8 @@
 //!     receive: Some(Position(1)),
 //!     time_ns: 0,
 //!     mid_stream: false,
-//! });
-//! let mut views = Vec::new();
+//! };
+//! engine.open(&opened, &mut views);
 //! let mut say = |direction, at, time_ns, text: &str| {
 //!     engine.segment(
 //!         &Segment {

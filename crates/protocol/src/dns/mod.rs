@@ -23,11 +23,11 @@ mod words;
 
 use std::ops::RangeInclusive;
 
-use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
+use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
 pub use datagrams::{DatagramLimits, Datagrams};
 
-use crate::dialogue::{self, Claim, Context, Dialogue, Entry, Side};
+use crate::dialogue::{self, Claim, Context, Dialogue, Ending, Entry, Side};
 use crate::stream::{Input, Origin, Step};
 use pair::{Pending, Start};
 use parse::DnsMessage;
@@ -292,7 +292,10 @@ impl Dialogue for Conversation {
         });
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
+        if !ending.is_answer_seen {
+            self.miss(Side::Server, self.missed.unwrap_or(UnpairedReason::Gap), context);
+        }
         // In the middle of a message it did not end well.
         let passing = self.passing.take();
         let unpaired = self.reason();
@@ -300,7 +303,7 @@ impl Dialogue for Conversation {
             if passing == Some(pending.id) {
                 pending.cut();
             }
-            pending.conclude(pending.outcome_at_close(Some(reason)), unpaired, context);
+            pending.conclude(pending.outcome_at_close(Some(ending.reason)), unpaired, context);
         }
     }
 

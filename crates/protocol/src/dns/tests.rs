@@ -7,7 +7,7 @@ use super::testing::{answer, framed, question, refusal};
 use super::words;
 use super::{Claim, Side, claim};
 use crate::Limits;
-use crate::testing::{FOREIGN, Said, Wire, damage, line};
+use crate::testing::{Ending, FOREIGN, How, Said, Wire, damage, damages, is_honest, line};
 use alaz_model::UnpairedReason;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -299,17 +299,10 @@ impl Plan {
     }
 }
 
-fn told_of(role: Role, said: &[Said]) -> Vec<(String, u64)> {
+fn told_of(role: Role, said: &[Said], ending: &Ending) -> Vec<(String, u64)> {
     let mut wire = Wire::new(role);
-    for segment in said {
-        wire.now_ns = wire.now_ns.max(segment.time_ns);
-        wire.give(segment);
-        wire.engine.advance(segment.time_ns.saturating_sub(20_000_000), &mut wire.views);
-    }
-    wire.pause(SECOND_NS).close(CloseReason::Finished);
-    let lines = wire.told();
-    let bytes: Vec<_> = wire.views.iter().map(|view| view.message.response_bytes).collect();
-    lines.into_iter().zip(bytes).collect()
+    wire.hear(said, ending);
+    wire.views.iter().map(|view| (line(view), view.message.response_bytes)).collect()
 }
 
 proptest! {
@@ -317,24 +310,27 @@ proptest! {
 
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans(4096)) {
-        let (said, mut truths) = plan.play();
-        let mut told = told_of(plan.role, &said);
+        let (mut said, mut truths) = plan.play();
+        let ending = damage(&mut said, &How::Closed(CloseReason::Finished).into());
+        let mut told = told_of(plan.role, &said, &ending);
         told.sort();
         truths.sort();
         prop_assert_eq!(told, truths);
     }
 
     #[test]
-    fn damage_leaves_fewer_and_never_wrong_ones(
-        plan in plans(6000),
-        harms in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4), 0..8),
-    ) {
+    fn damage_leaves_fewer_and_never_wrong_ones(plan in plans(6000), damages in damages()) {
         let (mut said, truths) = plan.play();
-        damage(&mut said, &harms);
-        for told in told_of(plan.role, &said) {
+        let ending = damage(&mut said, &damages);
+        let mut wire = Wire::new(plan.role);
+        wire.hear(&said, &ending);
+        for view in &wire.views {
+            let told = (line(view), view.message.response_bytes);
             if told.0.ends_with("complete") {
-                prop_assert!(truths.contains(&told), "{:?}", told);
+                prop_assert!(truths.contains(&told), "{told:?}");
             }
+            let truths = truths.iter().map(|(line, _)| line.as_str());
+            prop_assert!(is_honest(view, truths, |told, truth| told == truth), "{view:?}");
         }
     }
 
@@ -384,6 +380,6 @@ proptest! {
                 segment.head[at] = value;
             }
         }
-        told_of(plan.role, &said);
+        told_of(plan.role, &said, &Ending::open());
     }
 }

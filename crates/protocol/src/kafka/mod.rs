@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
 use found::Names;
 use pair::{FetchSession, Request, Response};
@@ -347,23 +347,23 @@ impl Dialogue for Conversation {
         }
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         self.settle(context);
         self.tear(Side::Client);
         self.tear(Side::Server);
         if let Some((request, response)) = self.answering.take() {
-            let is_torn = self.server.torn.is_some();
+            let is_torn = self.server.torn.is_some() || !ending.is_answer_seen;
             let outcome = if is_torn { Outcome::Partial } else { Outcome::Reset };
             request.report(Some(&response), outcome, context);
         }
-        let outcome = match reason {
+        let outcome = match ending.reason {
             CloseReason::Reset => Outcome::Reset,
             _ => Outcome::NoResponse,
         };
         let lost = self.server.torn.unwrap_or(self.reason);
         let asking = self.asking.take().filter(|asking| !asking.is_one_way());
         for request in std::mem::take(&mut self.pending).into_iter().chain(asking) {
-            if !self.may_be_answered(&request) {
+            if ending.is_answer_seen && !self.may_be_answered(&request) {
                 request.report(None, outcome, context);
             } else if !request.reported {
                 context.exchanges.give_up(lost, 1);

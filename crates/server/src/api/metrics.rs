@@ -101,6 +101,19 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
             }
         }
     }
+    if let Some(kernel) = ledger.kernel {
+        for (quantity, count) in [("segments", kernel.segments), ("bytes", kernel.bytes)] {
+            page.single(
+                &format!("alaz_kernel_seen_{quantity}_total"),
+                "counter",
+                &format!(
+                    "{} that the kernel side counted itself; those of source socket follow it.",
+                    capitalised(quantity)
+                ),
+                count,
+            );
+        }
+    }
     page.single(
         "alaz_exchanges_reported_total",
         "counter",
@@ -113,6 +126,30 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
         let count = ledger.exchanges.unpaired(reason);
         page.sample(name, &[("reason", reason.as_str())], count);
     }
+    let views = ledger.exchanges.views;
+    page.single(
+        "alaz_views_seen_total",
+        "counter",
+        "Views of exchanges: where both ends are on this host, there are two of each.",
+        views.seen,
+    );
+    page.single(
+        "alaz_views_joined_total",
+        "counter",
+        "Second views, reported as one exchange with the first.",
+        views.joined,
+    );
+    let name = "alaz_views_dropped_total";
+    page.family(name, "counter", "Second views that are not part of what was reported, and why.");
+    for (reason, count) in [("late", views.late), ("contradicted", views.contradicted)] {
+        page.sample(name, &[("reason", reason)], count);
+    }
+    page.single(
+        "alaz_views_waiting",
+        "gauge",
+        "Views that wait for the one of the other end.",
+        views.waiting,
+    );
     let name = "alaz_connections";
     page.family(name, "gauge", "Open connections by what they turned out to speak.");
     for (verdict, count) in ledger.connections.by_verdict() {

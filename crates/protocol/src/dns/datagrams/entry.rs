@@ -10,7 +10,7 @@ use super::{DatagramLimits, SERVER_PORT};
 use crate::dialogue::Side;
 use crate::dns::parse::{Answer, DnsMessage};
 use crate::dns::told::{self, Asked};
-use crate::join;
+use crate::join::{alone, join};
 
 /// What a datagram says around its message. Addresses that nobody told are unspecified.
 #[derive(Clone, Copy, Debug)]
@@ -303,8 +303,8 @@ impl Entry {
         let client = self.view(Side::Client, outcome);
         let server = self.view(Side::Server, outcome);
         match (client, server) {
-            (Some(client), Some(server)) => Some(join::join(client, &server, clock)),
-            (Some(view), None) | (None, Some(view)) => Some(join::alone(view, clock)),
+            (Some(client), Some(server)) => Some(join(client, &server, clock)),
+            (Some(view), None) | (None, Some(view)) => Some(alone(view, clock)),
             (None, None) => None,
         }
     }

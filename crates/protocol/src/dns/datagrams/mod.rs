@@ -21,7 +21,7 @@
 mod entry;
 
 use alaz_model::{
-    Clock, Datagram, Direction, Exchange, Ledger, LossReason, Outcome, UnpairedReason,
+    Clock, Datagram, Direction, Exchange, Ledger, LossReason, ObservedBy, Outcome, UnpairedReason,
 };
 use hashbrown::HashMap;
 
@@ -360,7 +360,13 @@ impl Datagrams {
         }
         let outcome = if entry.is_answered() { Outcome::Complete } else { Outcome::NoResponse };
         match entry.exchange(outcome, clock) {
-            Some(exchange) => out.push(exchange),
+            Some(exchange) => {
+                let is_both = exchange.observed_by == ObservedBy::Both;
+                let views = &mut self.ledger.exchanges.views;
+                views.seen += 1 + u64::from(is_both);
+                views.joined += u64::from(is_both);
+                out.push(exchange);
+            }
             None => self.ledger.exchanges.give_up(UnpairedReason::Unasked, 1),
         }
     }
