@@ -66,6 +66,9 @@ missing() {
             has redis-server || echo redis-server
             has redis-benchmark || echo redis-tools
             has_python_module redis || echo python3-redis
+            has unbound || echo unbound
+            has dig || echo bind9-dnsutils
+            has dnsperf || echo dnsperf
             [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
             has_python_module pika || echo python3-pika
             has java || echo default-jre-headless

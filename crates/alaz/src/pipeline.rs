@@ -6,14 +6,15 @@ use std::net::SocketAddr;
 use alaz_capture::KernelCounters;
 use alaz_identity::Processes;
 use alaz_model::{
-    Clock, ConnectionKey, Event, Exchange, KernelCount, Ledger, LossReason, View, ViewLedger,
+    Balance, Clock, ConnectionKey, Event, Exchange, KernelCount, Ledger, LossReason, View,
 };
-use alaz_protocol::{Engine, Join};
+use alaz_protocol::{Datagrams, Engine, Join};
 
 /// One shard of the pipeline. Deterministic: times come with the events.
 pub struct Pipeline {
     engine: Engine,
     join: Join,
+    datagrams: Datagrams,
     processes: Processes,
     clock: Clock,
     views: Vec<View>,
@@ -35,6 +36,7 @@ impl Pipeline {
         Pipeline {
             engine: Engine::new(alaz_protocol::Limits::default()),
             join: Join::new(alaz_protocol::JoinLimits::default()),
+            datagrams: Datagrams::new(alaz_protocol::DatagramLimits::default()),
             processes,
             clock,
             views: Vec::new(),
@@ -78,7 +80,12 @@ impl Pipeline {
                 self.engine.close(close, &mut self.views);
                 self.join.close(close);
             }
-            Event::Datagram(_) | Event::Measures(_) | Event::Refused(_) => {}
+            Event::Datagram(datagram) => {
+                self.processes.resolve(datagram.pid);
+                self.datagrams.datagram(datagram, &self.clock, &mut self.joined);
+                self.report(sink);
+            }
+            Event::Measures(_) | Event::Refused(_) => {}
             Event::Fork(fork) => self.processes.fork(fork),
             Event::Exec(exec) => self.processes.exec(exec),
             Event::Exit(exit) => self.processes.exit(exit),
@@ -98,6 +105,7 @@ impl Pipeline {
         self.engine.advance(watermark_ns, &mut self.views);
         self.pass_on(sink);
         self.join.advance(watermark_ns, &self.clock, &mut self.joined);
+        self.datagrams.advance(watermark_ns, &self.clock, &mut self.joined);
         self.report(sink);
         self.processes.advance(watermark_ns);
     }
@@ -107,6 +115,7 @@ impl Pipeline {
         self.engine.finish(&mut self.views);
         self.pass_on(sink);
         self.join.finish(&self.clock, &mut self.joined);
+        self.datagrams.finish(&self.clock, &mut self.joined);
         self.report(sink);
     }
 
@@ -114,9 +123,12 @@ impl Pipeline {
     #[must_use]
     pub fn ledger(&self, kernel: Option<&KernelCounters>) -> Ledger {
         let mut ledger = self.engine.ledger();
+        ledger.add(&self.datagrams.ledger());
         ledger.exchanges.reported = self.reported;
-        ledger.exchanges.views = ViewLedger { own: self.own, ..self.join.ledger() };
+        ledger.exchanges.views.add(&self.join.ledger());
+        ledger.exchanges.views.own = self.own;
         let Some(kernel) = kernel else { return ledger };
+        add_datagrams(&mut ledger.datagram, kernel);
         let (segments, bytes) = (kernel.seen.segments, kernel.seen.bytes);
         ledger.kernel = Some(KernelCount { segments, bytes });
         for (reason, lost) in [
@@ -150,6 +162,19 @@ impl Pipeline {
             self.reported += 1;
             sink(&exchange);
         }
+    }
+}
+
+/// Adds the datagrams that the kernel side did not hand on.
+fn add_datagrams(balance: &mut Balance, kernel: &KernelCounters) {
+    balance.segments.counted += kernel.datagrams_passed.segments;
+    balance.bytes.counted += kernel.datagrams_passed.bytes;
+    for (reason, lost) in [
+        (LossReason::RingFull, kernel.datagrams_ring_full),
+        (LossReason::HookMissed, kernel.datagrams_missed),
+    ] {
+        balance.segments.lose(reason, lost.segments);
+        balance.bytes.lose(reason, lost.bytes);
     }
 }
 

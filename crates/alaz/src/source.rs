@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{
-    Capture, Frame, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader, RecordingError,
-    RecordingReader, decode,
+    Capture, Datagram as PacketDatagram, Frame, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
+    RecordingError, RecordingReader, decode,
 };
 use alaz_identity::Processes;
-use alaz_model::{Clock, Exchange, Ledger, UnixNanos};
+use alaz_model::{Clock, Datagram, Direction, Event, Exchange, Ledger, UnixNanos};
 use anyhow::Context;
 
 use crate::own_addresses;
@@ -167,8 +167,10 @@ pub(crate) fn replay_packets(
                 pipeline.event(&event, &mut sink);
             }
             PcapItem::OutOfSight(gone) => pipeline.out_of_sight(gone.key, &mut sink),
-            // No protocol over UDP is understood yet.
-            PcapItem::Datagram(_) => {}
+            PcapItem::Datagram(packet) => {
+                latest_ns = latest_ns.max(packet.time_ns);
+                pipeline.event(&Event::Datagram(seen_from_one_end(&packet)), &mut sink);
+            }
         });
         if latest_ns >= advanced_ns + PACKETS_TICK_NS {
             advanced_ns = latest_ns;
@@ -187,6 +189,28 @@ pub(crate) fn replay_packets(
     let ledger = pipeline.ledger(None);
     let _ = consumer.pass(&|| ledger);
     (ledger, end)
+}
+
+/// A packet is seen on the wire, and told as one end would have: the one with the higher port (that of
+/// a client), or address. So both directions are told from the same end.
+fn seen_from_one_end<'a>(packet: &PacketDatagram<'a>) -> Datagram<'a> {
+    let place = |address: SocketAddr| (address.port(), address.ip());
+    let is_sent = place(packet.source) > place(packet.destination);
+    let (local, remote, direction) = match is_sent {
+        true => (packet.source, packet.destination, Direction::Send),
+        false => (packet.destination, packet.source, Direction::Receive),
+    };
+    Datagram {
+        local,
+        remote: Some(remote),
+        network_namespace: 0,
+        direction,
+        length: packet.length,
+        head: packet.payload,
+        time_ns: packet.time_ns,
+        pid: 0,
+        tid: 0,
+    }
 }
 
 /// A pipeline that names processes by this host's `/proc`.
@@ -222,4 +246,28 @@ pub(crate) fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
             .context("cannot listen for signals")?;
     }
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_are_told_from_the_same_end() {
+        for (client, server) in [
+            ("10.0.0.1:40000", "10.0.0.9:53"),
+            ("10.0.0.9:53", "10.0.0.1:53"),
+            ("[::1]:53", "127.0.0.1:53"),
+        ] {
+            let (client, server) = (client.parse().unwrap(), server.parse().unwrap());
+            let packet = |source, destination| {
+                let datagram =
+                    PacketDatagram { time_ns: 1, source, destination, payload: b"x", length: 9 };
+                let Datagram { local, remote, direction, .. } = seen_from_one_end(&datagram);
+                (local, remote, direction)
+            };
+            assert_eq!(packet(client, server), (client, Some(server), Direction::Send));
+            assert_eq!(packet(server, client), (client, Some(server), Direction::Receive));
+        }
+    }
 }

@@ -74,21 +74,27 @@ pub enum UnpairedReason {
     Ambiguous,
     /// Its head was longer than what is copied.
     Truncated,
-    /// More requests waiting on one connection than are kept.
+    /// More requests waiting on one connection, or over UDP, than are kept.
     TooManyPending,
     /// The verdict of the connection was withdrawn: these bytes were not this protocol.
     Withdrawn,
+    /// A response that came when its request had been reported as never answered.
+    Late,
+    /// A response to a request that nobody was seen to make.
+    Unasked,
 }
 
 impl UnpairedReason {
     /// Every reason, in the order of the ledger.
-    pub const ALL: [UnpairedReason; 6] = [
+    pub const ALL: [UnpairedReason; 8] = [
         UnpairedReason::Gap,
         UnpairedReason::MidStream,
         UnpairedReason::Ambiguous,
         UnpairedReason::Truncated,
         UnpairedReason::TooManyPending,
         UnpairedReason::Withdrawn,
+        UnpairedReason::Late,
+        UnpairedReason::Unasked,
     ];
 
     /// Its name in JSON and metrics.
@@ -101,6 +107,8 @@ impl UnpairedReason {
             UnpairedReason::Truncated => "truncated",
             UnpairedReason::TooManyPending => "too_many_pending",
             UnpairedReason::Withdrawn => "withdrawn",
+            UnpairedReason::Late => "late",
+            UnpairedReason::Unasked => "unasked",
         }
     }
 }
@@ -332,6 +340,8 @@ pub struct Ledger {
     pub socket: Balance,
     /// TLS library calls.
     pub tls: Balance,
+    /// Datagrams, each of which counts as a segment.
+    pub datagram: Balance,
     /// Requests and responses.
     pub exchanges: ExchangeLedger,
     /// Connections.
@@ -367,7 +377,11 @@ impl Ledger {
             kernel.segments += other.segments;
             kernel.bytes += other.bytes;
         }
-        for (mine, theirs) in [(&mut self.socket, &other.socket), (&mut self.tls, &other.tls)] {
+        for (mine, theirs) in [
+            (&mut self.socket, &other.socket),
+            (&mut self.tls, &other.tls),
+            (&mut self.datagram, &other.datagram),
+        ] {
             mine.segments.add(&theirs.segments);
             mine.bytes.add(&theirs.bytes);
         }
@@ -382,17 +396,21 @@ impl Serialize for Ledger {
         struct Sources<'a> {
             socket: &'a Balance,
             tls: &'a Balance,
+            datagram: &'a Balance,
         }
         let mut total = self.socket;
-        total.segments.add(&self.tls.segments);
-        total.bytes.add(&self.tls.bytes);
+        for other in [&self.tls, &self.datagram] {
+            total.segments.add(&other.segments);
+            total.bytes.add(&other.bytes);
+        }
         let entries = 5 + usize::from(self.kernel.is_some());
         let mut out = serializer.serialize_map(Some(entries))?;
         out.serialize_entry("segments", &total.segments)?;
         out.serialize_entry("bytes", &total.bytes)?;
         out.serialize_entry("exchanges", &self.exchanges)?;
         out.serialize_entry("connections", &self.connections)?;
-        out.serialize_entry("sources", &Sources { socket: &self.socket, tls: &self.tls })?;
+        let Ledger { socket, tls, datagram, .. } = self;
+        out.serialize_entry("sources", &Sources { socket, tls, datagram })?;
         if let Some(kernel) = &self.kernel {
             out.serialize_entry("kernel", kernel)?;
         }
@@ -451,17 +469,19 @@ mod tests {
         ledger.socket.segments.parsed = 3;
         ledger.socket.segments.lose(LossReason::RingFull, 2);
         ledger.tls.segments.counted = 1;
+        ledger.datagram.segments.parsed = 2;
         ledger.exchanges.reported = 1;
         ledger.exchanges.give_up(UnpairedReason::Gap, 1);
         let json = serde_json::to_value(ledger).unwrap();
         assert_eq!(
             json["segments"],
-            serde_json::json!({"seen": 6, "parsed": 3, "counted": 1, "lost": {"ring_full": 2}})
+            serde_json::json!({"seen": 8, "parsed": 5, "counted": 1, "lost": {"ring_full": 2}})
         );
         assert_eq!(json["exchanges"]["reported"], 1);
         assert_eq!(json["exchanges"]["unpaired"], serde_json::json!({"gap": 1}));
         assert_eq!(json["exchanges"]["views"]["contradicted"], 0);
         assert_eq!(json["sources"]["tls"]["segments"]["seen"], 1);
+        assert_eq!(json["sources"]["datagram"]["segments"]["seen"], 2);
         assert_eq!(json["connections"]["by_verdict"]["unknown"], 0);
     }
 }

@@ -155,6 +155,7 @@ pub(crate) const PROTOCOLS: &[Entry] = &[
     crate::http::ENTRY,
     crate::amqp::ENTRY,
     crate::kafka::ENTRY,
+    crate::dns::ENTRY,
     crate::postgresql::ENTRY,
     crate::mysql::ENTRY,
     crate::redis::ENTRY,

@@ -16,7 +16,7 @@ use alaz_model::{Clock, Close, Connection, ConnectionKey, Exchange, Role, View, 
 use hashbrown::{HashMap, HashSet};
 
 use ends::Ends;
-use exchange::{alone, join};
+pub(crate) use exchange::{alone, join};
 use strangers::{Met, Strangers};
 
 type State = foldhash::fast::RandomState;

@@ -3,7 +3,7 @@
 use alaz_model::{Clock, Endpoint, Exchange, ObservedBy, Outcome, Role, View};
 
 /// The client's times count; of what was said, the end that saw more of it.
-pub(super) fn join(client: View, server: &View, clock: &Clock) -> Exchange {
+pub(crate) fn join(client: View, server: &View, clock: &Clock) -> Exchange {
     let server_latency_ns = latency_ns(server);
     // Both saw the response to its last byte, whatever only one of them could make of it.
     let is_whole = server_latency_ns.is_some()
@@ -34,7 +34,7 @@ pub(super) fn join(client: View, server: &View, clock: &Clock) -> Exchange {
 }
 
 /// What one end alone knows.
-pub(super) fn alone(view: View, clock: &Clock) -> Exchange {
+pub(crate) fn alone(view: View, clock: &Clock) -> Exchange {
     let latency_ns = latency_ns(&view);
     let ttfb_ns = view.response_ns.map(|first_ns| first_ns.saturating_sub(view.started_ns));
     let at =

@@ -74,7 +74,8 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
     type Pick = fn(&Balance) -> &Tally;
     let quantities: [(&str, Pick); 2] =
         [("segments", |balance| &balance.segments), ("bytes", |balance| &balance.bytes)];
-    let sources = [("socket", &ledger.socket), ("tls", &ledger.tls)];
+    let sources =
+        [("socket", &ledger.socket), ("tls", &ledger.tls), ("datagram", &ledger.datagram)];
     for (quantity, pick) in quantities {
         type Amount = fn(&Tally) -> u64;
         let fates: [(&str, &str, Amount); 3] = [
