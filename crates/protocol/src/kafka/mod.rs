@@ -112,7 +112,7 @@ struct Conversation {
 
 impl Conversation {
     fn new(start: Start) -> Conversation {
-        let way = || Way {
+        let way = |lost_to_ns| Way {
             place: if start.mid_stream { Place::Adrift } else { Place::Frame },
             end: Position::default(),
             at: Position::default(),
@@ -120,11 +120,12 @@ impl Conversation {
             ended: None,
             walk: None,
             is_losing: false,
-            lost_to_ns: 0,
+            lost_to_ns,
         };
         Conversation {
-            client: way(),
-            server: way(),
+            client: way(0),
+            // What was heard before may be the answers to what is read from here on.
+            server: way(start.server_heard.ended_ns),
             asking: None,
             pending: VecDeque::new(),
             answering: None,
@@ -299,7 +300,8 @@ impl Dialogue for Conversation {
             way.torn = None;
             way.ended = (left == 0).then_some(last);
         }
-        if std::mem::take(&mut way.is_losing) {
+        // What was not understood may have been anything.
+        if std::mem::take(&mut way.is_losing) || way.place == Place::Adrift {
             way.lost_to_ns = last.ended_ns;
         }
         if side == Side::Server
