@@ -15,6 +15,7 @@
 mod cli;
 mod commands;
 mod config;
+mod depth;
 mod output;
 mod own_addresses;
 pub mod pipeline;

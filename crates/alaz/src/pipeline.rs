@@ -110,6 +110,11 @@ impl Pipeline {
         self.processes.advance(watermark_ns);
     }
 
+    /// Connections of which more should be copied; see [`Engine::take_wishes`].
+    pub fn take_wishes(&mut self) -> std::vec::Drain<'_, ConnectionKey> {
+        self.engine.take_wishes()
+    }
+
     /// Nothing more will come: reports or gives up whatever is pending.
     pub fn finish(&mut self, sink: &mut impl FnMut(&Exchange)) {
         self.engine.finish(&mut self.views);

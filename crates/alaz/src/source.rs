@@ -17,13 +17,15 @@ use alaz_identity::Processes;
 use alaz_model::{Clock, Datagram, Direction, Event, Exchange, Ledger, UnixNanos};
 use anyhow::Context;
 
+use crate::depth::Depth;
 use crate::own_addresses;
 use crate::pipeline::Pipeline;
 
 /// Between two passes over the ring while there is traffic, and while there is none.
 const BUSY_TICK: Duration = Duration::from_millis(5);
 const IDLE_TICK: Duration = Duration::from_millis(20);
-/// Above this share of the ring the next pass follows at once.
+/// Above this share of the ring the next pass follows at once, and only the ends of long calls are
+/// copied.
 const PRESSING_FILL: f64 = 0.25;
 /// How long a record may lie between its time stamp and the ring, on another CPU.
 const IN_FLIGHT_NS: u64 = 1_000_000;
@@ -57,8 +59,11 @@ pub(crate) fn capture(
     let mut looked_at = started;
     exclude(&mut pipeline, serving);
     let latest = Cell::new(capture.counters()?);
+    let mut depth = Depth::default();
     loop {
         let records = pass(&mut capture, &mut pipeline, consumer);
+        let is_pressing = capture.fill() >= PRESSING_FILL;
+        depth.steer(&capture, is_pressing, pipeline.take_wishes());
         // Asking the kernel takes longer than a short pass: only when somebody wants to know.
         let counters = || {
             latest.set(capture.counters().unwrap_or(latest.get()));
@@ -75,7 +80,7 @@ pub(crate) fn capture(
             pipeline.set_clock(clock_now());
             exclude(&mut pipeline, serving);
         }
-        if capture.fill() < PRESSING_FILL {
+        if !is_pressing {
             let tick = if records == 0 { IDLE_TICK } else { BUSY_TICK };
             let left = duration.map_or(tick, |limit| limit.saturating_sub(started.elapsed()));
             std::thread::sleep(tick.min(left));

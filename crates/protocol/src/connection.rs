@@ -17,6 +17,8 @@ const TRIES: u32 = 8;
 /// Of an unknown connection every so many segments are looked at again, and those at which the other
 /// side begins to speak.
 const LOOK_AGAIN: u32 = 64;
+/// Between two wishes for more of one connection.
+const WISH_AGAIN_NS: u64 = 10_000_000_000;
 /// A connection that disappointed so often is not believed any more.
 pub(crate) const WITHDRAWALS_MAX: u32 = 2;
 
@@ -43,6 +45,8 @@ pub(crate) struct Connection {
     pub(crate) listed: bool,
     /// When something last happened, ns.
     pub(crate) active_ns: u64,
+    /// When it was last wished that more of it be copied, ns; 0: never.
+    wished_ns: u64,
 }
 
 /// What a connection speaks, as far as is known.
@@ -110,6 +114,7 @@ impl Connection {
             closing: None,
             listed: false,
             active_ns: opened.time_ns,
+            wished_ns: 0,
         };
         connection.set_role(opened.role);
         connection
@@ -137,6 +142,18 @@ impl Connection {
         let (other, mut reader, mut books) = self.side(direction.opposite(), desk);
         other.resume(&mut reader, &mut books);
         self.leave_body_after(direction.opposite());
+    }
+
+    /// Whether more of it should be copied than the ends of long calls, of which this was one. A wish
+    /// that was not granted, or only for a while, comes again.
+    pub(crate) fn wishes_depth(&mut self, now_ns: u64) -> bool {
+        let Talk::Speaks { protocol, .. } = self.talk else { return false };
+        let wants = PROTOCOLS.iter().any(|it| it.protocol == protocol && it.wants_depth);
+        let is_due = self.wished_ns == 0 || now_ns.saturating_sub(self.wished_ns) > WISH_AGAIN_NS;
+        if wants && is_due {
+            self.wished_ns = now_ns.max(1);
+        }
+        wants && is_due
     }
 
     /// Returns whether something still waits for a watermark.

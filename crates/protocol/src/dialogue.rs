@@ -143,6 +143,9 @@ pub(crate) struct Start {
 /// A protocol, as the list of protocols has it.
 pub(crate) struct Entry {
     pub(crate) protocol: Protocol,
+    /// What must be read stands anywhere in a long call, not only at its ends: several messages go
+    /// in one, and bodies between them.
+    pub(crate) wants_depth: bool,
     /// Looks at bytes at the beginning of a segment; whether nothing can follow them is the second.
     pub(crate) claim: fn(&[u8], bool) -> Claim,
     /// Begins a dialogue.

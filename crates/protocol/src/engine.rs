@@ -25,6 +25,8 @@ pub struct Engine {
     /// Connections in which something waits for a watermark.
     waiting: Vec<ConnectionKey>,
     held_total: usize,
+    /// Connections of which more should be copied; at most as many as there are.
+    wishes: Vec<ConnectionKey>,
     ledger: Ledger,
     swept_ns: u64,
     /// Until then no connection is worth forgetting.
@@ -44,6 +46,7 @@ impl Engine {
             excluded: Vec::new(),
             waiting: Vec::new(),
             held_total: 0,
+            wishes: Vec::new(),
             ledger: Ledger::default(),
             swept_ns: 0,
             forget_ns: 0,
@@ -89,6 +92,12 @@ impl Engine {
         };
         let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
         connection.segment(segment, &mut desk);
+        if segment.copied() < segment.length as usize
+            && self.wishes.len() < self.limits.connections
+            && connection.wishes_depth(segment.ended_ns)
+        {
+            self.wishes.push(key);
+        }
         if let Some(close) = connection.due_close(0) {
             self.remove(key.socket, Departure::Ended(close), views);
         } else if connection.is_waiting() && !connection.listed {
@@ -149,6 +158,12 @@ impl Engine {
                 connection.advance(watermark_ns, &mut desk);
             }
         }
+    }
+
+    /// Connections of which more should be copied from now on than the ends of long calls, each told
+    /// once, and again after 10 s if that was not enough.
+    pub fn take_wishes(&mut self) -> std::vec::Drain<'_, ConnectionKey> {
+        self.wishes.drain(..)
     }
 
     /// Nothing more will come. Requests that are still being answered are not reported.

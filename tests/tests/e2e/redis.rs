@@ -86,6 +86,27 @@ fn a_benchmark_with_pipelines_is_reported_as_counted() {
     assert!(complete.iter().any(|e| e.client.workload == "redis-benchmark"));
 }
 
+/// Each call carries more commands than are copied of a call's ends, until its connection is copied in
+/// depth.
+#[test]
+fn pipelines_longer_than_a_segment_are_read_once_they_are_known() {
+    let Some(_turn) = turn_to_capture() else { return };
+    let redis = Redis::start();
+    let watch = Watch::start();
+    let load = ["-q", "-c", "2", "-n", "200000", "-P", "200", "-d", "3", "-t", "get"];
+    redis.client("redis-benchmark", &load);
+    let calls = redis.calls();
+    let seen = watch.finish();
+    let (called, reported) = (calls["GET"], reported(&seen, redis.port)["GET"]);
+    say(&format!("{called} called, {reported} reported"));
+    assert!(reported <= called);
+    // The first calls of each connection are lost in part, the others are not.
+    assert!(reported > called / 2, "{:?}", seen.ledger);
+    for exchange in seen.at(redis.port).iter().filter(|it| it.method == "GET") {
+        assert!(["complete", "partial"].contains(&&*exchange.outcome), "{exchange:?}");
+    }
+}
+
 const CLIENT: &str = r#"
 import redis, sys
 r = redis.Redis(port=int(sys.argv[1]), db=2)

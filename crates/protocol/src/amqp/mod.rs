@@ -32,7 +32,7 @@ use parse::{By, Frame, FrameKind, METHOD_SEEN, Method, PROTOCOL_HEADER, Reading}
 use pending::Pending;
 
 /// AMQP in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Amqp, claim, begin };
+pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Amqp, wants_depth: true, claim, begin };
 
 /// The protocol header, or a whole frame with a method that only one side says.
 fn claim(bytes: &[u8], cut: bool) -> Claim {

@@ -33,7 +33,7 @@ use pair::{Pending, Start};
 use parse::DnsMessage;
 
 /// DNS over TCP in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Dns, claim, begin };
+pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Dns, wants_depth: false, claim, begin };
 
 /// The length in front of a message.
 const FRAME: usize = 2;

@@ -34,7 +34,8 @@ use chunks::{ChunkStep, Chunks};
 use pending::Pending;
 
 /// HTTP/1 in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Http, claim, begin };
+pub(crate) const ENTRY: Entry =
+    Entry { protocol: Protocol::Http, wants_depth: false, claim, begin };
 
 /// A request line with its version is proof enough to listen; what the other side says confirms it
 /// or takes it back.

@@ -39,7 +39,8 @@ use pair::Stream;
 use parse::{Chain, PREFACE};
 
 /// HTTP/2 in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Http2, claim, begin };
+pub(crate) const ENTRY: Entry =
+    Entry { protocol: Protocol::Http2, wants_depth: true, claim, begin };
 
 /// The preface is certain. Later on, frames in a row are, if a header block among them tells who
 /// speaks.

@@ -39,7 +39,8 @@ use schema::Meaning;
 use walk::{Progress, Walk};
 
 /// Kafka in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Kafka, claim, begin };
+pub(crate) const ENTRY: Entry =
+    Entry { protocol: Protocol::Kafka, wants_depth: true, claim, begin };
 
 /// A request that makes sense to its last byte, or as far as it is there. Responses tell too little.
 fn claim(bytes: &[u8], cut: bool) -> Claim {

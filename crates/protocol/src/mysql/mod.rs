@@ -30,7 +30,8 @@ use crate::stream::{Input, Origin, Step};
 use pair::{Asked, Session, Stage};
 
 /// MySQL in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Mysql, claim: parse::claim, begin };
+pub(crate) const ENTRY: Entry =
+    Entry { protocol: Protocol::Mysql, wants_depth: false, claim: parse::claim, begin };
 
 fn begin(start: Start) -> Box<dyn Dialogue> {
     Box::new(Conversation::new(start))

@@ -34,7 +34,8 @@ use blind::Ready;
 use pair::{Asked, Awaited, Begin, Reply, Session};
 
 /// PostgreSQL in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Postgresql, claim, begin };
+pub(crate) const ENTRY: Entry =
+    Entry { protocol: Protocol::Postgresql, wants_depth: false, claim, begin };
 
 fn claim(bytes: &[u8], cut: bool) -> Claim {
     match parse::startup(bytes) {

@@ -32,7 +32,8 @@ use pending::{Pending, Push};
 use session::Session;
 
 /// Redis in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Redis, claim, begin };
+pub(crate) const ENTRY: Entry =
+    Entry { protocol: Protocol::Redis, wants_depth: true, claim, begin };
 
 /// A command that is known, or a published message. What answers the command confirms it or takes it
 /// back.

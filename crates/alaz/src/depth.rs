@@ -1,0 +1,46 @@
+//! Which connections are copied in depth: those whose protocol needs it, as long as there is room.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use alaz_capture::{Capture, DEPTHS_MAX};
+use alaz_model::ConnectionKey;
+
+/// How long nothing is copied in depth after the ring was filling.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// What was asked of the kernel side.
+#[derive(Default)]
+pub(crate) struct Depth {
+    granted: VecDeque<ConnectionKey>,
+    paused_until: Option<Instant>,
+}
+
+impl Depth {
+    /// Grants wishes; where the ring is filling up, takes back everything that was granted instead.
+    pub(crate) fn steer(
+        &mut self,
+        capture: &Capture,
+        is_pressing: bool,
+        wishes: impl Iterator<Item = ConnectionKey>,
+    ) {
+        if is_pressing {
+            self.paused_until = Some(Instant::now() + PAUSE);
+            self.granted.drain(..).for_each(|key| capture.copy_ends(key));
+        }
+        let is_paused = self.paused_until.is_some_and(|until| Instant::now() < until);
+        // Those that are not heard come again.
+        for key in wishes.filter(|_| !is_paused) {
+            // Where the kernel refuses, less is seen of it, and counted so.
+            if capture.copy_in_depth(key).is_err() {
+                continue;
+            }
+            self.granted.push_back(key);
+            if self.granted.len() > DEPTHS_MAX
+                && let Some(oldest) = self.granted.pop_front()
+            {
+                capture.copy_ends(oldest);
+            }
+        }
+    }
+}
