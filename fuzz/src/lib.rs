@@ -36,7 +36,7 @@ pub fn converse(script: &[u8]) {
     let mut engine = Engine::new(Limits::default());
     let mut views = Vec::new();
     let (mut now_ns, mut at) = (1_000_u64, [1_000_u64, 5_000]);
-    engine.open(&Connection {
+    let opened = Connection {
         key: KEY,
         local: ([10, 0, 0, 1], 40_000).into(),
         remote: ([10, 0, 0, 2], 80).into(),
@@ -46,7 +46,8 @@ pub fn converse(script: &[u8]) {
         receive: Some(Position(at[1])),
         time_ns: now_ns,
         mid_stream,
-    });
+    };
+    engine.open(&opened, &mut views);
     let (mut segments, mut bytes) = (0_u64, 0_u64);
     while let [what, high, low, after @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
