@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod connections;
 mod edge;
 mod histogram;
 mod limits;
@@ -27,6 +28,7 @@ mod status;
 #[cfg(test)]
 mod testing;
 
+pub use connections::{ConnectionLimits, Connections, UntoldConnections};
 pub use edge::{EdgeKey, EdgeStats, RouteName, RouteStats};
 pub use histogram::{Histogram, HistogramParts, MAX_BUCKETS};
 pub use limits::Limits;
