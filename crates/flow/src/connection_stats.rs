@@ -61,13 +61,6 @@ impl ConnectionStats {
         self.see_round_trip(facts.least_round_trip_ns);
     }
 
-    /// Adds all of another period.
-    pub fn merge(&mut self, other: &ConnectionStats) {
-        self.merge_counts(other);
-        self.handshake.merge(&other.handshake);
-        self.round_trip.merge(&other.round_trip);
-    }
-
     /// Adds all of another period but its histograms.
     pub fn merge_counts(&mut self, other: &ConnectionStats) {
         self.closed += other.closed;

@@ -30,7 +30,7 @@ mod status;
 mod testing;
 
 pub use connection_stats::ConnectionStats;
-pub use connections::{ConnectionLimits, Connections, UntoldConnections};
+pub use connections::{ConnectionLimits, Connections};
 pub use edge::{EdgeKey, EdgeStats, RouteName, RouteStats};
 pub use histogram::{Histogram, HistogramParts, MAX_BUCKETS};
 pub use limits::Limits;

@@ -32,7 +32,7 @@ pub use event::{Event, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};
 pub use ledger::{
     Balance, ConnectionLedger, ExchangeLedger, KernelCount, Ledger, LossReason, Tally,
-    UnpairedReason, ViewLedger,
+    UnpairedReason, UntoldConnections, ViewLedger,
 };
 pub use segment::{Datagram, Direction, Position, Segment, Source};
 pub use time::{Clock, UnixNanos};

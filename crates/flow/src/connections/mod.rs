@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use alaz_model::{
     Close, Connection, ConnectionFacts, ConnectionKey, Measures, Process, Refused, Role, Segment,
+    UntoldConnections,
 };
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -44,19 +45,6 @@ impl Default for ConnectionLimits {
     fn default() -> ConnectionLimits {
         ConnectionLimits { ends: 65_536, listeners: 4096 }
     }
-}
-
-/// What became of connections that nothing was told of, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UntoldConnections {
-    /// Ends that there was no room for.
-    pub too_many: u64,
-    /// Connections of which it is not known who opened them.
-    pub role_unknown: u64,
-    /// Ends of which the close was not seen.
-    pub unseen_end: u64,
-    /// Alaz's own connections.
-    pub own: u64,
 }
 
 /// What makes two ends those of one connection.
