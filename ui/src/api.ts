@@ -2,7 +2,7 @@
 
 import { amount, flag, list, maybe, object, tally, text, texts, type Json } from './decode';
 import type {
-  EdgeDetail, Endpoint, Exchange, Ledger, MapEdge, MapNode, NodeDetail, NodeRef, Route, Series,
+  Connections, EdgeDetail, Endpoint, Exchange, Ledger, MapEdge, MapNode, NodeDetail, NodeRef, Route, Series,
   ServiceMap, SideTotals, Status, Tally,
 } from './types';
 
@@ -143,6 +143,29 @@ function decodeMapNode(json: Json): MapNode | null {
   };
 }
 
+function decodeConnections(value: unknown): Connections | null {
+  if (value == null) return null;
+  const json = object(value);
+  return {
+    connects: amount(json.connects),
+    closed: amount(json.closed),
+    failures: tally(json.failures),
+    client_resets: amount(json.client_resets),
+    server_resets: amount(json.server_resets),
+    broken: amount(json.broken),
+    retransmits: amount(json.retransmits),
+    sent_bytes: amount(json.sent_bytes),
+    received_bytes: amount(json.received_bytes),
+    handshake_p50_ns: maybe(json.handshake_p50_ns),
+    handshake_p95_ns: maybe(json.handshake_p95_ns),
+    handshake_p99_ns: maybe(json.handshake_p99_ns),
+    round_trip_p50_ns: maybe(json.round_trip_p50_ns),
+    round_trip_p95_ns: maybe(json.round_trip_p95_ns),
+    round_trip_p99_ns: maybe(json.round_trip_p99_ns),
+    least_round_trip_ns: maybe(json.least_round_trip_ns),
+  };
+}
+
 function decodeMapEdge(json: Json): MapEdge | null {
   const [id, from, to] = [text(json.id), text(json.from), text(json.to)];
   if (!id || !from || !to) return null;
@@ -162,6 +185,7 @@ function decodeMapEdge(json: Json): MapEdge | null {
     response_bytes: amount(json.response_bytes),
     status: tally(json.status),
     slow: flag(json.slow),
+    tcp: decodeConnections(json.tcp),
   };
 }
 
@@ -231,6 +255,7 @@ function decodeEdgeDetail(body: unknown): EdgeDetail {
     routes: list(json.routes, decodeRoute),
     routes_overflow: amount(json.routes_overflow),
     recent: list(json.recent, decodeExchange),
+    tcp: decodeConnections(json.tcp),
   };
 }
 

@@ -1,5 +1,6 @@
 /** How an edge or a node is doing, and why: the one rule behind every colour on the page. */
 
+import { failed } from './connections';
 import { percent } from './format';
 import { statusClass } from './protocol';
 import type { MapEdge, MapNode } from './types';
@@ -25,7 +26,7 @@ export function errorLevel(errors: number, requests: number): Level {
   return errors >= requests * ERROR_SHARE ? 'error' : 'warn';
 }
 
-export function edgeHealth(edge: Pick<MapEdge, 'protocol' | 'requests' | 'errors' | 'status' | 'slow'>): Health {
+export function edgeHealth(edge: Pick<MapEdge, 'protocol' | 'requests' | 'errors' | 'status' | 'slow' | 'tcp'>): Health {
   const reasons: string[] = [];
   let level = errorLevel(edge.errors, edge.requests);
   if (level !== 'ok') reasons.push(`${percent(edge.errors, edge.requests)} errors`);
@@ -37,6 +38,12 @@ export function edgeHealth(edge: Pick<MapEdge, 'protocol' | 'requests' | 'errors
   if (refused >= CLIENT_ERROR_MINIMUM && refused >= edge.requests * CLIENT_ERROR_SHARE) {
     if (level === 'ok') level = 'warn';
     reasons.push(`${percent(refused, edge.requests)} client errors`);
+  }
+  const attempts = failed(edge.tcp) + (edge.tcp?.connects ?? 0);
+  const connecting = errorLevel(failed(edge.tcp), attempts);
+  if (connecting !== 'ok') {
+    if (level !== 'error') level = connecting;
+    reasons.push(`${percent(failed(edge.tcp), attempts)} of connects failed`);
   }
   return level === 'ok' ? OK : { level, why: reasons.join(', ') };
 }

@@ -1,6 +1,6 @@
 /** Made-up values for tests: complete, so that a test names only what it is about. */
 
-import type { Endpoint, Exchange, MapEdge, MapNode, ServiceMap, Series, SeriesPoint } from './types';
+import type { Connections, Endpoint, Exchange, MapEdge, MapNode, ServiceMap, Series, SeriesPoint } from './types';
 
 export function node(change: Partial<MapNode> & { id: string }): MapNode {
   return {
@@ -12,7 +12,15 @@ export function node(change: Partial<MapNode> & { id: string }): MapNode {
 export function edge(change: Partial<MapEdge> & { id: string; from: string; to: string }): MapEdge {
   return {
     port: 8080, protocol: 'http', requests: 100, errors: 0, rate: 10, p50_ns: 1e6, p95_ns: 2e6, p99_ns: 3e6,
-    request_bytes: 0, response_bytes: 0, status: {}, slow: false, ...change,
+    request_bytes: 0, response_bytes: 0, status: {}, slow: false, tcp: null, ...change,
+  };
+}
+
+export function connections(change: Partial<Connections> = {}): Connections {
+  return {
+    connects: 0, closed: 0, failures: {}, client_resets: 0, server_resets: 0, broken: 0, retransmits: 0, sent_bytes: 0, received_bytes: 0,
+    handshake_p50_ns: null, handshake_p95_ns: null, handshake_p99_ns: null,
+    round_trip_p50_ns: null, round_trip_p95_ns: null, round_trip_p99_ns: null, least_round_trip_ns: null, ...change,
   };
 }
 

@@ -17,6 +17,26 @@ export interface MapNode {
   errors_out: number;
 }
 
+/** The TCP connections from a client to a port of a server that were over in the period. */
+export interface Connections {
+  connects: number;
+  closed: number;
+  failures: Record<string, number>;
+  client_resets: number;
+  server_resets: number;
+  broken: number;
+  retransmits: number;
+  sent_bytes: number;
+  received_bytes: number;
+  handshake_p50_ns: number | null;
+  handshake_p95_ns: number | null;
+  handshake_p99_ns: number | null;
+  round_trip_p50_ns: number | null;
+  round_trip_p95_ns: number | null;
+  round_trip_p99_ns: number | null;
+  least_round_trip_ns: number | null;
+}
+
 export interface MapEdge {
   id: string;
   from: string;
@@ -33,6 +53,7 @@ export interface MapEdge {
   response_bytes: number;
   status: Record<string, number>;
   slow: boolean;
+  tcp: Connections | null;
 }
 
 export interface ServiceMap {
@@ -84,6 +105,7 @@ export interface EdgeDetail {
   routes: Route[];
   routes_overflow: number;
   recent: Exchange[];
+  tcp: Connections | null;
 }
 
 export interface SeriesPoint {

@@ -1,24 +1,43 @@
-//! The order of the stages, from an event to an identified exchange.
+//! The order of the stages, from an event to an identified exchange, and to a connection's facts.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
+use alaz_flow::{ConnectionLimits, Connections};
 use alaz_identity::Processes;
 use alaz_model::{
-    Balance, Clock, ConnectionKey, Event, Exchange, KernelCount, Ledger, LossReason, View,
+    Balance, Clock, ConnectionFacts, ConnectionKey, Event, Exchange, KernelCount, Ledger,
+    LossReason, View,
 };
 use alaz_protocol::{Datagrams, Engine, Join};
+
+/// Takes what the pipeline gives.
+pub trait Sink {
+    /// An exchange is complete.
+    fn exchange(&mut self, exchange: &Exchange);
+
+    /// A connection is over, or could not be opened. Not everybody wants to know.
+    fn connection(&mut self, _: &ConnectionFacts) {}
+}
+
+impl<F: FnMut(&Exchange)> Sink for F {
+    fn exchange(&mut self, exchange: &Exchange) {
+        self(exchange);
+    }
+}
 
 /// One shard of the pipeline. Deterministic: times come with the events.
 pub struct Pipeline {
     engine: Engine,
     join: Join,
     datagrams: Datagrams,
+    connections: Connections,
     processes: Processes,
     clock: Clock,
     views: Vec<View>,
     joined: Vec<Exchange>,
+    told: Vec<ConnectionFacts>,
     reported: u64,
     /// Exchanges of Alaz's own processes.
     own: u64,
@@ -37,10 +56,12 @@ impl Pipeline {
             engine: Engine::new(alaz_protocol::Limits::default()),
             join: Join::new(alaz_protocol::JoinLimits::default()),
             datagrams: Datagrams::new(alaz_protocol::DatagramLimits::default()),
+            connections: Connections::new(ConnectionLimits::default()),
             processes,
             clock,
             views: Vec::new(),
             joined: Vec::new(),
+            told: Vec::new(),
             reported: 0,
             own: 0,
             excluded: HashSet::new(),
@@ -52,6 +73,7 @@ impl Pipeline {
     pub fn exclude_server(&mut self, address: SocketAddr) {
         if self.excluded.len() < MOST_EXCLUDED && self.excluded.insert(address) {
             self.engine.exclude_server(address);
+            self.connections.exclude_server(address);
         }
     }
 
@@ -65,27 +87,34 @@ impl Pipeline {
         &mut self.processes
     }
 
-    /// Takes one event; exchanges that it completes go to `sink`.
-    pub fn event(&mut self, event: &Event<'_>, sink: &mut impl FnMut(&Exchange)) {
+    /// Takes one event; what it completes goes to `sink`.
+    pub fn event(&mut self, event: &Event<'_>, sink: &mut impl Sink) {
         match event {
             Event::Segment(segment) => {
-                self.processes.resolve(segment.pid);
+                let process = self.processes.resolve(segment.pid);
+                self.connections.segment(segment, process);
                 self.engine.segment(segment, &mut self.views);
             }
             Event::Open(connection) => {
                 self.engine.open(connection, &mut self.views);
                 self.join.open(connection);
+                self.connections.open(connection);
             }
             Event::Close(close) => {
                 self.engine.close(close, &mut self.views);
                 self.join.close(close);
+                self.connections.close(close, &mut self.told);
             }
             Event::Datagram(datagram) => {
                 self.processes.resolve(datagram.pid);
                 self.datagrams.datagram(datagram, &self.clock, &mut self.joined);
                 self.report(sink);
             }
-            Event::Measures(_) | Event::Refused(_) => {}
+            Event::Measures(measures) => self.connections.measures(measures),
+            Event::Refused(refused) => {
+                let process = self.processes.resolve(refused.pid);
+                self.connections.refused(refused, process, &mut self.told);
+            }
             Event::Fork(fork) => self.processes.fork(fork),
             Event::Exec(exec) => self.processes.exec(exec),
             Event::Exit(exit) => self.processes.exit(exit),
@@ -94,18 +123,19 @@ impl Pipeline {
     }
 
     /// Nothing more will be known of a connection, nor how it ended.
-    pub fn out_of_sight(&mut self, key: ConnectionKey, sink: &mut impl FnMut(&Exchange)) {
+    pub fn out_of_sight(&mut self, key: ConnectionKey, sink: &mut impl Sink) {
         self.engine.out_of_sight(key, &mut self.views);
         self.join.out_of_sight(key);
         self.pass_on(sink);
     }
 
     /// Everything before `watermark_ns` (monotonic) has been taken: gives up what waited for it.
-    pub fn advance(&mut self, watermark_ns: u64, sink: &mut impl FnMut(&Exchange)) {
+    pub fn advance(&mut self, watermark_ns: u64, sink: &mut impl Sink) {
         self.engine.advance(watermark_ns, &mut self.views);
         self.pass_on(sink);
         self.join.advance(watermark_ns, &self.clock, &mut self.joined);
         self.datagrams.advance(watermark_ns, &self.clock, &mut self.joined);
+        self.connections.advance(watermark_ns, &mut self.told);
         self.report(sink);
         self.processes.advance(watermark_ns);
     }
@@ -116,11 +146,12 @@ impl Pipeline {
     }
 
     /// Nothing more will come: reports or gives up whatever is pending.
-    pub fn finish(&mut self, sink: &mut impl FnMut(&Exchange)) {
+    pub fn finish(&mut self, sink: &mut impl Sink) {
         self.engine.finish(&mut self.views);
         self.pass_on(sink);
         self.join.finish(&self.clock, &mut self.joined);
         self.datagrams.finish(&self.clock, &mut self.joined);
+        self.connections.finish(&mut self.told);
         self.report(sink);
     }
 
@@ -132,6 +163,7 @@ impl Pipeline {
         ledger.exchanges.reported = self.reported;
         ledger.exchanges.views.add(&self.join.ledger());
         ledger.exchanges.views.own = self.own;
+        ledger.connections.untold = self.connections.untold();
         let Some(kernel) = kernel else { return ledger };
         add_datagrams(&mut ledger.datagram, kernel);
         let (segments, bytes) = (kernel.seen.segments, kernel.seen.bytes);
@@ -147,17 +179,18 @@ impl Pipeline {
         ledger
     }
 
-    fn pass_on(&mut self, sink: &mut impl FnMut(&Exchange)) {
-        if self.views.is_empty() {
+    fn pass_on(&mut self, sink: &mut impl Sink) {
+        if self.views.is_empty() && self.told.is_empty() {
             return;
         }
         for view in self.views.drain(..) {
+            self.connections.learn(view.key, view.role);
             self.join.view(view, &self.clock, &mut self.joined);
         }
         self.report(sink);
     }
 
-    fn report(&mut self, sink: &mut impl FnMut(&Exchange)) {
+    fn report(&mut self, sink: &mut impl Sink) {
         for mut exchange in self.joined.drain(..) {
             self.processes.identify(&mut exchange, &self.clock);
             if is_own(&exchange) {
@@ -165,8 +198,9 @@ impl Pipeline {
                 continue;
             }
             self.reported += 1;
-            sink(&exchange);
+            sink.exchange(&exchange);
         }
+        self.told.drain(..).for_each(|facts| sink.connection(&facts));
     }
 }
 

@@ -14,12 +14,12 @@ use alaz_capture::{
     RecordingError, RecordingReader, decode,
 };
 use alaz_identity::Processes;
-use alaz_model::{Clock, Datagram, Direction, Event, Exchange, Ledger, UnixNanos};
+use alaz_model::{Clock, Datagram, Direction, Event, Ledger, UnixNanos};
 use anyhow::Context;
 
 use crate::depth::Depth;
 use crate::own_addresses;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Sink};
 
 /// Between two passes over the ring while there is traffic, and while there is none.
 const BUSY_TICK: Duration = Duration::from_millis(5);
@@ -37,10 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 pub(crate) const PROCESS_LIMIT: usize = 16_384;
 
 /// What a command does with what the pipeline gives.
-pub(crate) trait Consumer {
-    /// An exchange is complete.
-    fn exchange(&mut self, exchange: &Exchange);
-
+pub(crate) trait Consumer: Sink {
     /// A pass over the ring is done; `ledger` gives the balance so far. Breaking ends the capture.
     fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()>;
 }
@@ -88,7 +85,7 @@ pub(crate) fn capture(
     }
     detach(&mut capture);
     pass(&mut capture, &mut pipeline, consumer);
-    pipeline.finish(&mut |exchange| consumer.exchange(exchange));
+    pipeline.finish(consumer);
     let counters = capture.counters()?;
     let ledger = pipeline.ledger(Some(&counters));
     let _ = consumer.pass(&|| ledger);
@@ -102,10 +99,9 @@ fn exclude(pipeline: &mut Pipeline, serving: Option<SocketAddr>) {
 
 fn pass(capture: &mut Capture, pipeline: &mut Pipeline, consumer: &mut impl Consumer) -> u64 {
     let before = monotonic_ns();
-    let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
-    let drained = capture.drain(|event| pipeline.event(&event, &mut sink));
+    let drained = capture.drain(|event| pipeline.event(&event, consumer));
     if drained.complete {
-        pipeline.advance(before.saturating_sub(IN_FLIGHT_NS), &mut sink);
+        pipeline.advance(before.saturating_sub(IN_FLIGHT_NS), consumer);
     }
     drained.records
 }
@@ -132,14 +128,13 @@ pub(crate) fn replay(
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         };
-        let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
         match frame {
             Frame::Record(record) => match decode(record) {
-                Some(event) => pipeline.event(&event, &mut sink),
+                Some(event) => pipeline.event(&event, consumer),
                 None => break Err(reader.damaged("a record that is none")),
             },
             Frame::Drained(time_ns) => {
-                pipeline.advance(time_ns.saturating_sub(IN_FLIGHT_NS), &mut sink);
+                pipeline.advance(time_ns.saturating_sub(IN_FLIGHT_NS), consumer);
                 if consumer.pass(&|| pipeline.ledger(counters.as_ref())).is_break() {
                     break Ok(());
                 }
@@ -148,7 +143,7 @@ pub(crate) fn replay(
             Frame::End(end) => counters = Some(end),
         }
     };
-    pipeline.finish(&mut |exchange| consumer.exchange(exchange));
+    pipeline.finish(consumer);
     let ledger = pipeline.ledger(counters.as_ref());
     let _ = consumer.pass(&|| ledger);
     (ledger, end)
@@ -165,21 +160,20 @@ pub(crate) fn replay_packets(
         Pipeline::new(Processes::recorded(PROCESS_LIMIT), Clock { unix_at_zero_ns: 0 });
     let (mut latest_ns, mut advanced_ns) = (0, 0);
     let end = loop {
-        let mut sink = |exchange: &Exchange| consumer.exchange(exchange);
         let read = reader.read_packet(|item| match item {
             PcapItem::Event(event) => {
                 latest_ns = latest_ns.max(event.time_ns());
-                pipeline.event(&event, &mut sink);
+                pipeline.event(&event, consumer);
             }
-            PcapItem::OutOfSight(gone) => pipeline.out_of_sight(gone.key, &mut sink),
+            PcapItem::OutOfSight(gone) => pipeline.out_of_sight(gone.key, consumer),
             PcapItem::Datagram(packet) => {
                 latest_ns = latest_ns.max(packet.time_ns);
-                pipeline.event(&Event::Datagram(seen_from_one_end(&packet)), &mut sink);
+                pipeline.event(&Event::Datagram(seen_from_one_end(&packet)), consumer);
             }
         });
         if latest_ns >= advanced_ns + PACKETS_TICK_NS {
             advanced_ns = latest_ns;
-            pipeline.advance(latest_ns.saturating_sub(PCAP_LATENESS_NS), &mut sink);
+            pipeline.advance(latest_ns.saturating_sub(PCAP_LATENESS_NS), consumer);
             if consumer.pass(&|| pipeline.ledger(None)).is_break() {
                 break Ok(());
             }
@@ -190,7 +184,7 @@ pub(crate) fn replay_packets(
             Err(error) => break Err(error),
         }
     };
-    pipeline.finish(&mut |exchange| consumer.exchange(exchange));
+    pipeline.finish(consumer);
     let ledger = pipeline.ledger(None);
     let _ = consumer.pass(&|| ledger);
     (ledger, end)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alaz_model::{Exchange, Protocol};
 use compact_str::CompactString;
 
-use crate::{Histogram, NodeKey, StatusMix};
+use crate::{ConnectionStats, Histogram, NodeKey, StatusMix};
 
 /// What makes an edge the same edge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,8 +16,19 @@ pub struct EdgeKey {
     pub server: Arc<NodeKey>,
     /// The server's port.
     pub port: u16,
-    /// What they spoke.
-    pub protocol: Protocol,
+    /// What they spoke; `None` stands for the connections themselves, whatever is spoken on them.
+    pub protocol: Option<Protocol>,
+}
+
+impl EdgeKey {
+    /// The name by which the connections themselves go in place of a protocol's.
+    pub const TCP: &'static str = "tcp";
+
+    /// The protocol's name in JSON and metrics.
+    #[must_use]
+    pub fn protocol_name(&self) -> &'static str {
+        self.protocol.map_or(EdgeKey::TCP, Protocol::as_str)
+    }
 }
 
 /// What was asked for, with its variable parts taken out.
@@ -83,6 +94,8 @@ pub struct EdgeStats {
     pub routes: Vec<(Arc<RouteName>, RouteStats)>,
     /// Exchanges whose route did not fit the limit.
     pub routes_overflow: u64,
+    /// The connections themselves, where the edge stands for them; nothing else counts there.
+    pub connections: ConnectionStats,
 }
 
 impl EdgeStats {
@@ -101,6 +114,12 @@ impl EdgeStats {
         if let Some(latency_ns) = exchange.server_latency_ns {
             self.server_latency.record(latency_ns);
         }
+    }
+
+    /// Whether nothing was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests == 0 && self.connections.is_empty()
     }
 
     /// The figures of a route, which gets a place if there are fewer than `limit`.
@@ -133,5 +152,6 @@ impl EdgeStats {
         self.server_latency.clear();
         self.routes.iter_mut().for_each(|(_, stats)| stats.clear());
         self.routes_overflow = 0;
+        self.connections.clear();
     }
 }

@@ -1,9 +1,9 @@
-//! Exchanges in, edges out: who calls whom, how often, how slowly, and what fails.
+//! Exchanges and connections in, edges out: who calls whom, how often, how slowly, and what fails.
 //!
 //! [`Recorder`] takes every exchange on the hot path and, once a period, gives up what it counted
 //! as a [`Slice`]: exact figures per edge ([`EdgeStats`]), facts of the nodes at their ends, and a
 //! few of the exchanges themselves. It knows nothing of where slices are kept, and of no clock but
-//! the times it is given.
+//! the times it is given. [`Connections`] makes the facts of connections of what the kernel tells.
 //!
 //! ```
 //! use alaz_flow::{Limits, Recorder};
@@ -16,6 +16,8 @@
 
 #![forbid(unsafe_code)]
 
+mod connection_stats;
+mod connections;
 mod edge;
 mod histogram;
 mod limits;
@@ -27,6 +29,8 @@ mod status;
 #[cfg(test)]
 mod testing;
 
+pub use connection_stats::ConnectionStats;
+pub use connections::{ConnectionLimits, Connections};
 pub use edge::{EdgeKey, EdgeStats, RouteName, RouteStats};
 pub use histogram::{Histogram, HistogramParts, MAX_BUCKETS};
 pub use limits::Limits;

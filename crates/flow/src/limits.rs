@@ -3,7 +3,7 @@
 /// Bounds of a [`Recorder`](crate::Recorder). What lies beyond them is counted under a common name
 /// or as overflow; it is never dropped in silence.
 ///
-/// With the defaults a recorder that is full holds about 25 MB, most of it latency histograms; an
+/// With the defaults a recorder that is full holds about 30 MB, most of it histograms; an
 /// idle one holds next to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -15,6 +15,9 @@ pub struct Limits {
     pub outbound_hosts: usize,
     /// Edges known at once. Exchanges on further ones are overflow.
     pub edges: usize,
+    /// Pairs of nodes and ports known at once whose connections are told apart. Further ones are
+    /// counted together.
+    pub connection_edges: usize,
     /// Routes known at once on one edge.
     pub routes_per_edge: usize,
     /// Routes known at once on all edges. Exchanges of further ones count on their edge, and in
@@ -33,6 +36,7 @@ impl Default for Limits {
             nodes: 1024,
             outbound_hosts: 256,
             edges: 2048,
+            connection_edges: 2048,
             routes_per_edge: 64,
             routes: 8192,
             samples: 8,

@@ -7,11 +7,11 @@ mod tests;
 
 use std::sync::Arc;
 
-use alaz_model::{Exchange, UnixNanos};
+use alaz_model::{ConnectionFacts, Endpoint, Exchange, UnixNanos};
 use hashbrown::HashSet;
 
 use crate::{EdgeKey, EdgeStats, Limits, NodeFacts};
-use edges::Edges;
+use edges::{Edges, Ends};
 use nodes::{Nodes, Side};
 
 /// Between two passes that forget what was not used for long.
@@ -35,7 +35,7 @@ pub struct Recorder {
     swept_ns: u64,
 }
 
-/// Exchanges that met a limit, since the start.
+/// Exchanges, and connections, that met a limit, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Not on any edge: there are too many nodes.
@@ -44,8 +44,11 @@ pub struct Counters {
     pub edges: u64,
     /// Not on any route: there are too many routes, of the edge or of all.
     pub routes: u64,
-    /// On an edge of the node for other hosts: there are too many outside hosts.
+    /// On an edge of the node for other hosts, and so are connections: there are too many outside hosts.
     pub outbound_hosts: u64,
+    /// Connections that are not on any edge: there are too many nodes, or too many edges of
+    /// connections.
+    pub connections: u64,
 }
 
 /// Exchanges of one period that were counted but are on no edge.
@@ -100,7 +103,7 @@ impl<'a> EdgeSlice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    /// The edges that had exchanges, each once.
+    /// The edges that had exchanges or connections, each once.
     pub fn edges(&self) -> impl Iterator<Item = EdgeSlice<'a>> + use<'a> {
         self.edges.touched()
     }
@@ -130,25 +133,42 @@ impl Recorder {
     /// to share.
     #[inline]
     pub fn record(&mut self, exchange: &Exchange) -> Option<Arc<Exchange>> {
-        let limits = &self.limits;
-        let met = &mut self.counters;
-        let client = self.nodes.find(&exchange.client, Side::Client, limits, met);
-        let server = self.nodes.find(&exchange.server, Side::Server, limits, met);
-        let (Some(client), Some(server)) = (client, server) else {
-            met.nodes += 1;
+        let Some(nodes) = self.find_nodes(&exchange.client, &exchange.server) else {
+            self.counters.nodes += 1;
             self.overflow(exchange);
             return None;
         };
-        let end = |node| self.nodes.key(node);
-        let Some(edge) = self.edges.find(exchange, client, server, end, limits) else {
-            met.edges += 1;
+        let ends = Ends::of(nodes, &exchange.server, Some(exchange.message.protocol));
+        let Some(edge) = self.edges.find(ends, |node| self.nodes.key(node), &self.limits) else {
+            self.counters.edges += 1;
             self.overflow(exchange);
             return None;
         };
-        if !self.edges.record(edge, exchange, limits) {
-            met.routes += 1;
+        if !self.edges.record(edge, exchange, &self.limits) {
+            self.counters.routes += 1;
         }
         self.edges.offer_sample(edge, exchange)
+    }
+
+    /// Counts one connection, which is over or could not be opened.
+    pub fn record_connection(&mut self, facts: &ConnectionFacts) {
+        let ends = self
+            .find_nodes(&facts.client, &facts.server)
+            .map(|nodes| Ends::of(nodes, &facts.server, None));
+        let edge =
+            ends.and_then(|ends| self.edges.find(ends, |node| self.nodes.key(node), &self.limits));
+        match edge {
+            Some(edge) => self.edges.record_connection(edge, facts),
+            None => self.counters.connections += 1,
+        }
+    }
+
+    #[inline]
+    fn find_nodes(&mut self, client: &Endpoint, server: &Endpoint) -> Option<(u32, u32)> {
+        let (limits, met) = (&self.limits, &mut self.counters);
+        let client = self.nodes.find(client, Side::Client, limits, met);
+        let server = self.nodes.find(server, Side::Server, limits, met);
+        Some((client?, server?))
     }
 
     #[cold]

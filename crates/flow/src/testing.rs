@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use alaz_model::{
-    Endpoint, EndpointKind, Exchange, Message, ObservedBy, Outcome, Process, Protocol, UnixNanos,
+    ConnectionEnd, ConnectionFacts, Endpoint, EndpointKind, Exchange, Message, ObservedBy, Outcome,
+    Process, Protocol, UnixNanos,
 };
 
 /// A good one from an outside host to another, at this time.
@@ -50,5 +51,27 @@ pub(crate) fn endpoint(process: &Arc<Process>, port: u16) -> Endpoint {
         address: ([127, 0, 0, 1], port).into(),
         pid: process.pid,
         process: Some(Arc::clone(process)),
+    }
+}
+
+/// A connection between these, over after 1 s, with these figures.
+pub(crate) fn connection(
+    client: Endpoint,
+    server: Endpoint,
+    end: ConnectionEnd,
+) -> ConnectionFacts {
+    ConnectionFacts {
+        client,
+        server,
+        observed_by: ObservedBy::Both,
+        ended_ns: 2_000_000_000,
+        end,
+        duration_ns: Some(1_000_000_000),
+        sent_bytes: 100,
+        received_bytes: 700,
+        retransmits: 2,
+        handshake_ns: Some(50_000),
+        round_trip_ns: Some(30_000),
+        least_round_trip_ns: Some(20_000),
     }
 }

@@ -271,7 +271,42 @@ pub struct ConnectionLedger {
     pub tls: u64,
     /// Open now and not known to speak anything.
     pub unknown: u64,
+    /// Those whose facts were not told.
+    pub untold: UntoldConnections,
     speaks: [u64; Protocol::ALL.len()],
+}
+
+/// Connections of which nothing was told when they were over, since the start, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UntoldConnections {
+    /// Ends that there was no room for.
+    pub too_many: u64,
+    /// It is not known who opened them: they are older than Alaz.
+    pub role_unknown: u64,
+    /// Ends of which the close was not seen.
+    pub unseen_end: u64,
+    /// Alaz's own.
+    pub own: u64,
+}
+
+impl UntoldConnections {
+    /// Each reason and its count.
+    #[must_use]
+    pub fn by_reason(&self) -> [(&'static str, u64); 4] {
+        [
+            ("too_many", self.too_many),
+            ("role_unknown", self.role_unknown),
+            ("unseen_end", self.unseen_end),
+            ("own", self.own),
+        ]
+    }
+
+    fn add(&mut self, other: &UntoldConnections) {
+        self.too_many += other.too_many;
+        self.role_unknown += other.role_unknown;
+        self.unseen_end += other.unseen_end;
+        self.own += other.own;
+    }
 }
 
 impl ConnectionLedger {
@@ -291,6 +326,7 @@ impl ConnectionLedger {
         self.open += other.open;
         self.tls += other.tls;
         self.unknown += other.unknown;
+        self.untold.add(&other.untold);
         for (mine, theirs) in self.speaks.iter_mut().zip(other.speaks) {
             *mine += theirs;
         }
@@ -314,9 +350,10 @@ impl Serialize for ConnectionLedger {
                 serializer.collect_map(self.0.by_verdict())
             }
         }
-        let mut out = serializer.serialize_map(Some(2))?;
+        let mut out = serializer.serialize_map(Some(3))?;
         out.serialize_entry("open", &self.open)?;
         out.serialize_entry("by_verdict", &ByVerdict(self))?;
+        out.serialize_entry("untold", &self.untold)?;
         out.end()
     }
 }

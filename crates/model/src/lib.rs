@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+mod connection_facts;
 mod endpoint;
 mod event;
 mod exchange;
@@ -25,12 +26,13 @@ mod ledger;
 mod time;
 
 pub use connection::{Close, CloseReason, Connection, ConnectionKey, Measures, Refused, Role};
+pub use connection_facts::{ConnectFailure, ConnectionEnd, ConnectionFacts};
 pub use endpoint::{Container, Endpoint, EndpointKind, Process};
 pub use event::{Event, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};
 pub use ledger::{
     Balance, ConnectionLedger, ExchangeLedger, KernelCount, Ledger, LossReason, Tally,
-    UnpairedReason, ViewLedger,
+    UnpairedReason, UntoldConnections, ViewLedger,
 };
 pub use segment::{Datagram, Direction, Position, Segment, Source};
 pub use time::{Clock, UnixNanos};

@@ -27,7 +27,7 @@ mod store;
 mod testing;
 mod ui;
 
-pub use api::{Map, MapEdge, MapFilter, MapNode, MapOverflow};
+pub use api::{Map, MapConnections, MapEdge, MapFilter, MapNode, MapOverflow};
 pub use filter::{ExchangeFilter, parse_duration};
 pub use guard::Hosts;
 pub use live::{Feed, Live};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Tr
 use std::time::{Duration, Instant};
 
 use alaz_flow::{Limits, Recorder};
-use alaz_model::{Exchange, Ledger, UnixNanos};
+use alaz_model::{ConnectionFacts, Exchange, Ledger, UnixNanos};
 use tokio::sync::watch;
 
 use crate::filter::ExchangeFilter;
@@ -181,6 +181,11 @@ impl Feed {
                 self.live.follow.send(std::mem::take(&mut self.batch));
             }
         }
+    }
+
+    /// Counts one connection, which is over or could not be opened.
+    pub fn connection(&mut self, facts: &ConnectionFacts) {
+        self.recorder.record_connection(facts);
     }
 
     /// Sends on what came since the last pass, and shows the figures once a second, or earlier

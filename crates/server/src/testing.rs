@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use alaz_flow::{Limits, Recorder};
 use alaz_model::{
-    Endpoint, EndpointKind, Exchange, Message, ObservedBy, Outcome, Process, Protocol, UnixNanos,
+    ConnectionEnd, ConnectionFacts, Endpoint, EndpointKind, Exchange, Message, ObservedBy, Outcome,
+    Process, Protocol, UnixNanos,
 };
 
 use crate::Store;
@@ -57,6 +58,30 @@ pub(crate) fn between(client: &str, server: &str, port: u16) -> Exchange {
         client: endpoint(client, 40_000),
         server: endpoint(server, port),
         ..exchange(START_NS)
+    }
+}
+
+/// A connection between two processes of this host.
+pub(crate) fn connection(
+    client: &str,
+    server: &str,
+    port: u16,
+    end: ConnectionEnd,
+) -> ConnectionFacts {
+    let Exchange { client, server, .. } = between(client, server, port);
+    ConnectionFacts {
+        client,
+        server,
+        observed_by: ObservedBy::Both,
+        ended_ns: 0,
+        end,
+        duration_ns: Some(SECOND_NS),
+        sent_bytes: 100,
+        received_bytes: 700,
+        retransmits: 2,
+        handshake_ns: Some(50_000),
+        round_trip_ns: Some(30_000),
+        least_round_trip_ns: Some(20_000),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alaz_capture::Options;
 use alaz_flow::{Limits, Recorder};
-use alaz_model::{Exchange, Ledger, UnixNanos};
+use alaz_model::{ConnectionFacts, Exchange, Ledger, UnixNanos};
 use alaz_server::{Map, MapFilter, Period, Store};
 
 use crate::cli::MapArgs;
@@ -13,6 +13,7 @@ use crate::commands::remote::Remote;
 use crate::config::Config;
 use crate::output;
 use crate::output::streams::{print, say};
+use crate::pipeline::Sink;
 use crate::source::{self, Consumer};
 
 /// Of a running Alaz, or of a capture that lasts as long as is asked for.
@@ -51,11 +52,17 @@ impl Counting {
     }
 }
 
-impl Consumer for Counting {
+impl Sink for Counting {
     fn exchange(&mut self, exchange: &Exchange) {
         self.recorder.record(exchange);
     }
 
+    fn connection(&mut self, facts: &ConnectionFacts) {
+        self.recorder.record_connection(facts);
+    }
+}
+
+impl Consumer for Counting {
     fn pass(&mut self, _: &dyn Fn() -> Ledger) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }

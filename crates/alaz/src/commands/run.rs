@@ -10,12 +10,13 @@ use std::sync::atomic::AtomicBool;
 
 use alaz_capture::Options;
 use alaz_flow::Limits;
-use alaz_model::{Exchange, Ledger};
+use alaz_model::{ConnectionFacts, Exchange, Ledger};
 use alaz_server::{Feed, Hosts, Live, Server};
 use anyhow::Context;
 
 use crate::config::Config;
 use crate::output::streams::say;
+use crate::pipeline::Sink;
 use crate::source::{self, Consumer};
 
 /// Until the user stops it.
@@ -57,11 +58,17 @@ struct Serving {
     feed: Feed,
 }
 
-impl Consumer for Serving {
+impl Sink for Serving {
     fn exchange(&mut self, exchange: &Exchange) {
         self.feed.exchange(exchange);
     }
 
+    fn connection(&mut self, facts: &ConnectionFacts) {
+        self.feed.connection(facts);
+    }
+}
+
+impl Consumer for Serving {
     fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()> {
         self.feed.pass(source::unix_now(), ledger);
         ControlFlow::Continue(())

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use alaz_server::{Map, MapEdge, MapNode};
+use alaz_flow::EdgeKey;
+use alaz_server::{Map, MapConnections, MapEdge, MapNode};
 
 use crate::cli::MapOutput;
 use crate::output::plain::plain;
@@ -71,21 +72,36 @@ fn table(out: &mut impl Write, map: &Map) -> io::Result<()> {
 
 fn row(map: &Map, edge: &MapEdge) -> [String; COLUMNS.len()] {
     let latency = |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), units::duration);
-    let status: Vec<_> =
-        edge.status.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+    let is_known = edge.protocol != EdgeKey::TCP;
+    let status: Vec<_> = match &edge.tcp {
+        Some(tcp) if !is_known => connections(tcp),
+        _ => edge.status.iter().map(|(status, count)| format!("{status}: {count}")).collect(),
+    };
+    let requests = |text: String| if is_known { text } else { "-".to_owned() };
     [
         name(map, &edge.from).to_owned(),
         format!("{}:{}", name(map, &edge.to), edge.port),
         edge.protocol.clone(),
-        units::rate(edge.rate),
-        edge.requests.to_string(),
-        edge.errors.to_string(),
+        requests(units::rate(edge.rate)),
+        requests(edge.requests.to_string()),
+        requests(edge.errors.to_string()),
         latency(edge.p50_ns),
         latency(edge.p95_ns),
         latency(edge.p99_ns),
         status.join(", "),
     ]
     .map(|cell| plain(&cell).into_owned())
+}
+
+/// How many were over, how many could not be opened, and how many did not end well.
+fn connections(tcp: &MapConnections) -> Vec<String> {
+    let mut parts = vec![format!("closed: {}", tcp.closed)];
+    parts.extend(tcp.failures.iter().map(|(reason, count)| format!("{reason}: {count}")));
+    let resets = tcp.client_resets + tcp.server_resets + tcp.broken;
+    if resets > 0 {
+        parts.push(format!("reset: {resets}"));
+    }
+    parts
 }
 
 fn name<'a>(map: &'a Map, id: &'a str) -> &'a str {
@@ -148,7 +164,13 @@ fn label(node: &MapNode) -> String {
 }
 
 fn edge_label(edge: &MapEdge) -> String {
-    let mut label = format!("{} :{}, {}", edge.protocol, edge.port, units::rate(edge.rate));
+    let mut label = format!("{} :{}", edge.protocol, edge.port);
+    match &edge.tcp {
+        Some(tcp) if edge.protocol == EdgeKey::TCP => {
+            label += &format!(", {}", connections(tcp).join(", "));
+        }
+        _ => label += &format!(", {}", units::rate(edge.rate)),
+    }
     if let Some(p95_ns) = edge.p95_ns {
         label += &format!(", p95 {}", units::duration(p95_ns));
     }
@@ -208,6 +230,27 @@ no requests, but known: old
         let empty =
             Map { edges: Vec::new(), nodes: Vec::new(), overflow: Default::default(), ..map() };
         assert_eq!(written(&empty, MapOutput::Text), "no requests in 10 s\n");
+    }
+
+    #[test]
+    fn connections_that_are_not_understood_are_told_as_such() {
+        let mut map = map();
+        let edge = &mut map.edges[0];
+        edge.protocol = EdgeKey::TCP.to_owned();
+        (edge.requests, edge.rate) = (0, 0.0);
+        (edge.p50_ns, edge.p95_ns) = (None, None);
+        edge.tcp = Some(MapConnections {
+            closed: 4,
+            failures: [("refused".to_owned(), 2)].into(),
+            server_resets: 1,
+            ..MapConnections::default()
+        });
+        let text = written(&map, MapOutput::Text);
+        let line: Vec<_> = text.lines().nth(2).unwrap().split_whitespace().collect();
+        let expected = "cu\"rl nginx:80 tcp - - - - - - closed: 4, refused: 2, reset: 1";
+        assert_eq!(line.join(" "), expected);
+        let dot = written(&map, MapOutput::Dot);
+        assert!(dot.contains("tcp :80, closed: 4, refused: 2, reset: 1"), "{dot}");
     }
 
     #[test]

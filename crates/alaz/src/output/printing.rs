@@ -12,6 +12,7 @@ use crate::output::background::Background;
 pub(crate) use crate::output::background::Overflow;
 use crate::output::exchange::ExchangePrinter;
 use crate::output::streams::say;
+use crate::pipeline::Sink;
 use crate::source::Consumer;
 
 /// The longest that a line waits for others to come along.
@@ -69,13 +70,15 @@ impl Printing {
     }
 }
 
-impl Consumer for Printing {
+impl Sink for Printing {
     fn exchange(&mut self, exchange: &Exchange) {
         if self.result.is_ok() && self.filter.takes(exchange) {
             self.result = self.printer.print(exchange);
         }
     }
+}
 
+impl Consumer for Printing {
     fn pass(&mut self, _: &dyn Fn() -> Ledger) -> ControlFlow<()> {
         self.tick()
     }

@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use alaz_model::{Exchange, Protocol};
+use alaz_model::{ConnectionFacts, Endpoint, Exchange, Protocol};
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 
@@ -15,20 +15,34 @@ use crate::{EdgeKey, EdgeStats, Limits, NodeKey, RouteName, RouteStats};
 #[derive(Debug, Default)]
 pub(super) struct Edges {
     places: Vec<Edge>,
+    /// How many of them stand for connections.
+    of_connections: usize,
     by_ends: HashMap<Ends, u32>,
     by_route: HashTable<RoutePlace>,
-    /// Those that had exchanges in this period.
+    /// Those that had exchanges or connections in this period.
     touched: Vec<u32>,
     hasher: RandomState,
 }
 
 /// An [`EdgeKey`] by the places of its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Ends {
+pub(super) struct Ends {
     client: u32,
     server: u32,
     port: u16,
-    protocol: Protocol,
+    protocol: Option<Protocol>,
+}
+
+impl Ends {
+    /// Of these nodes, client and server, at the server's port.
+    #[inline]
+    pub(super) fn of(
+        (client, server): (u32, u32),
+        at: &Endpoint,
+        protocol: Option<Protocol>,
+    ) -> Ends {
+        Ends { client, server, port: at.address.port(), protocol }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,27 +63,32 @@ struct Edge {
 }
 
 impl Edges {
-    /// The edge of this exchange between these nodes; `None` when there is no place for it.
+    /// The edge between these nodes; `None` when there is no place for it.
     #[inline]
     pub(super) fn find(
         &mut self,
-        exchange: &Exchange,
-        client: u32,
-        server: u32,
+        ends: Ends,
         end: impl Fn(u32) -> Option<Arc<NodeKey>>,
         limits: &Limits,
     ) -> Option<u32> {
-        let port = exchange.server.address.port();
-        let ends = Ends { client, server, port, protocol: exchange.message.protocol };
         if let Some(edge) = self.by_ends.get(&ends) {
             return Some(*edge);
         }
-        if self.places.len() >= limits.edges {
+        let (known, most) = match ends.protocol {
+            Some(_) => (self.places.len() - self.of_connections, limits.edges),
+            None => (self.of_connections, limits.connection_edges),
+        };
+        if known >= most {
             return None;
         }
         let edge = u32::try_from(self.places.len()).ok()?;
-        let key =
-            EdgeKey { client: end(client)?, server: end(server)?, port, protocol: ends.protocol };
+        let key = EdgeKey {
+            client: end(ends.client)?,
+            server: end(ends.server)?,
+            port: ends.port,
+            protocol: ends.protocol,
+        };
+        self.of_connections += usize::from(ends.protocol.is_none());
         self.by_ends.insert(ends, edge);
         self.places.push(Edge {
             ends,
@@ -87,7 +106,7 @@ impl Edges {
     pub(super) fn record(&mut self, edge: u32, exchange: &Exchange, limits: &Limits) -> bool {
         let route = self.find_route(edge, exchange, limits);
         let Some(place) = self.places.get_mut(edge as usize) else { return false };
-        if place.stats.requests == 0 {
+        if place.stats.is_empty() {
             self.touched.push(edge);
         }
         place.stats.record(exchange);
@@ -101,6 +120,15 @@ impl Edges {
                 false
             }
         }
+    }
+
+    /// Counts a connection on its edge.
+    pub(super) fn record_connection(&mut self, edge: u32, facts: &ConnectionFacts) {
+        let Some(place) = self.places.get_mut(edge as usize) else { return };
+        if place.stats.is_empty() {
+            self.touched.push(edge);
+        }
+        place.stats.connections.record(facts);
     }
 
     #[inline]
@@ -241,6 +269,8 @@ impl Edges {
     fn find_anew(&mut self) {
         self.by_ends.clear();
         self.by_route.clear();
+        self.of_connections =
+            self.places.iter().filter(|edge| edge.ends.protocol.is_none()).count();
         for place in 0..self.places.len() {
             let Some(edge) = self.places.get(place) else { continue };
             let index = place as u32;

@@ -224,6 +224,9 @@ impl NodeFacts {
         self.container =
             process.container.as_ref().map(|container| container.id.clone()).unwrap_or_default();
         self.executable = process.executable.clone();
+        if process.pid == 0 {
+            return;
+        }
         self.pids.retain(|pid| *pid != process.pid);
         if self.pids.len() >= NodeFacts::PIDS {
             self.pids.remove(0);

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use alaz_model::{Container, EndpointKind, Process};
+use alaz_model::{ConnectFailure, ConnectionEnd, Container, EndpointKind, Process};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{endpoint, exchange, process};
+use crate::testing::{connection, endpoint, exchange, process};
 use crate::{Histogram, NodeKey};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -335,4 +335,66 @@ proptest! {
         }
         prop_assert_eq!(sums, expected);
     }
+}
+
+#[test]
+fn connections_are_edges_of_their_own() {
+    use ConnectFailure::{Abandoned, Refused};
+    let mut recorder = Recorder::new(Limits::default());
+    let (web, api) = (process("web", 1), process("api", 2));
+    let of = |end| connection(endpoint(&web, 40_000), endpoint(&api, 80), end);
+    recorder.record(&between(&web, &api, 80));
+    let older = ConnectionFacts { duration_ns: None, ..of(ConnectionEnd::Finished) };
+    recorder.record_connection(&older);
+    for end in [
+        ConnectionEnd::Finished,
+        ConnectionEnd::ResetByClient,
+        ConnectionEnd::ResetByServer,
+        ConnectionEnd::TimedOut,
+        ConnectionEnd::NotOpened(Refused),
+        ConnectionEnd::NotOpened(Refused),
+        ConnectionEnd::NotOpened(Abandoned),
+    ] {
+        recorder.record_connection(&of(end));
+    }
+    let mut edges = Vec::new();
+    recorder.cut(UnixNanos(SECOND_NS), |slice| {
+        edges.extend(slice.edges().map(|edge| (edge.key.protocol_name(), edge.stats.clone())));
+    });
+    let [("http", requests), ("tcp", connections)] = &edges[..] else { panic!("{edges:?}") };
+    assert!(requests.connections.is_empty() && connections.requests == 0);
+    let stats = &connections.connections;
+    assert_eq!((stats.closed, stats.connects, stats.failures), (5, 4, [2, 0, 0, 1, 0]));
+    assert_eq!((stats.client_resets, stats.server_resets, stats.broken), (1, 1, 1));
+    assert_eq!((stats.retransmits, stats.sent_bytes, stats.received_bytes), (10, 500, 3500));
+    assert_eq!((stats.handshake.count(), stats.round_trip.max()), (5, Some(30_000)));
+    assert_eq!(stats.least_round_trip_ns, Some(20_000));
+    // The next period starts with nothing, and merging adds all but the histograms.
+    let mut merged = stats.clone();
+    merged.merge_counts(stats);
+    assert_eq!((merged.closed, merged.failures[0], merged.handshake.count()), (10, 4, 5));
+    assert!(cut(&mut recorder, 2 * SECOND_NS).edges.is_empty());
+}
+
+#[test]
+fn edges_of_connections_have_a_limit_of_their_own() {
+    let mut recorder = Recorder::new(Limits { edges: 1, connection_edges: 2, ..Limits::default() });
+    let (web, api) = (process("web", 1), process("api", 2));
+    for port in [1, 2, 3, 3] {
+        let (client, server) = (endpoint(&web, 40_000), endpoint(&api, port));
+        recorder.record_connection(&connection(client, server, ConnectionEnd::Finished));
+    }
+    recorder.record(&between(&web, &api, 80));
+    recorder.record(&between(&web, &api, 81));
+    let given = cut(&mut recorder, SECOND_NS);
+    assert_eq!((given.edges.len(), given.counters.connections, given.counters.edges), (3, 2, 1));
+    assert_eq!(given.overflow, Overflow { edges: 1, requests: 1 });
+    // Their places are found again after others were forgotten.
+    cut(&mut recorder, SECOND_NS + Limits::default().keep_ns * 2);
+    for port in [4, 5, 6] {
+        let (client, server) = (endpoint(&web, 40_000), endpoint(&api, port));
+        recorder.record_connection(&connection(client, server, ConnectionEnd::Finished));
+    }
+    let given = cut(&mut recorder, 2 * SECOND_NS + Limits::default().keep_ns * 2);
+    assert_eq!((given.edges.len(), given.counters.connections), (2, 3));
 }

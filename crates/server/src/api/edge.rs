@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alaz_flow::{EdgeStats, Histogram};
+use alaz_flow::{ConnectionStats, EdgeStats, Histogram};
 use alaz_model::{EndpointKind, Exchange, UnixNanos};
 use serde::Serialize;
 
+use super::connections::MapConnections;
 use super::map::rate;
 use crate::store::{EdgeId, NodeId, Period, Store};
 
@@ -36,6 +37,7 @@ pub(crate) struct EdgeDetail {
     routes: Vec<Route>,
     routes_overflow: u64,
     recent: Vec<Arc<Exchange>>,
+    tcp: Option<MapConnections>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,12 +65,18 @@ impl EdgeDetail {
         for figures in store.steps(period).filter_map(|step| step.edge(id)) {
             figures.add_all_to(&mut stats);
         }
+        let mut connections = ConnectionStats::default();
+        if let Some(beneath) = store.connections_beneath(id) {
+            for figures in store.steps(period).filter_map(|step| step.edge(beneath)) {
+                figures.add_connections_to(&mut connections);
+            }
+        }
         Some(EdgeDetail {
             id: id.to_string(),
             from: NodeRef::of(store, edge.from)?,
             to: NodeRef::of(store, edge.to)?,
             port: edge.key.port,
-            protocol: edge.key.protocol.as_str(),
+            protocol: edge.key.protocol_name(),
             requests: stats.requests,
             errors: stats.errors,
             rate: rate(stats.requests, store.covered_seconds(period)),
@@ -87,6 +95,7 @@ impl EdgeDetail {
             routes: routes(&stats),
             routes_overflow: stats.routes_overflow,
             recent: edge.samples.recent(period.from_ns, period.to_ns),
+            tcp: MapConnections::of(&connections),
         })
     }
 }

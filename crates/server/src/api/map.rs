@@ -8,6 +8,7 @@ use compact_str::CompactString;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+use super::connections::{Listed, MapConnections, listed};
 use crate::store::{Edge, EdgeId, Node, NodeId, Period, Store};
 
 /// What `GET /api/v1/map` gives; docs/api.md describes the fields.
@@ -61,6 +62,8 @@ pub struct MapEdge {
     pub response_bytes: u64,
     pub status: BTreeMap<String, u64>,
     pub slow: bool,
+    #[serde(default)]
+    pub tcp: Option<MapConnections>,
 }
 
 /// Exchanges that are on no edge of a [`Map`].
@@ -74,8 +77,9 @@ pub struct MapOverflow {
 /// Which part of the map to show; empty lists leave nothing out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapFilter {
-    /// Only edges of these protocols, and nodes that have one.
-    pub protocols: Vec<Protocol>,
+    /// Only edges of these protocols, and nodes that have one; `None` stands for connections of which
+    /// it is not known what they speak.
+    pub protocols: Vec<Option<Protocol>>,
     /// Only nodes of this namespace, and those that they talk to.
     pub namespace: Option<CompactString>,
 }
@@ -107,12 +111,10 @@ impl Map {
         let shown: Vec<_> =
             store.edges().into_iter().filter(|(_, edge)| filter.takes(edge)).collect();
         let slow = slow_edges(store, period, &stats);
-        let edges: Vec<_> = shown
+        let edges: Vec<_> = listed(store, &stats)
             .iter()
-            .filter_map(|(id, edge)| {
-                let stats = stats.get(id)?;
-                Some(MapEdge::of(*id, edge, stats, seconds, slow.contains(id)))
-            })
+            .filter(|listed| filter.takes(listed.edge))
+            .map(|listed| MapEdge::of(listed, seconds, slow.contains(&listed.id)))
             .collect();
         let nodes = map_nodes(store, period, filter, &shown, &stats);
         let mut overflow = MapOverflow::default();
@@ -152,12 +154,15 @@ fn map_nodes(
     let mut traffic: HashMap<NodeId, Traffic> = HashMap::new();
     for (id, edge) in shown {
         let (requests, errors) = stats.get(id).map_or((0, 0), |s| (s.requests, s.errors));
+        let has_connections = stats.get(id).is_some_and(|s| !s.connections.is_empty());
         let from = traffic.entry(edge.from).or_default();
         from.requests_out += requests;
         from.errors_out += errors;
+        from.has_connections |= has_connections;
         let to = traffic.entry(edge.to).or_default();
         to.requests_in += requests;
         to.errors_in += errors;
+        to.has_connections |= has_connections;
     }
     let nodes = store.nodes().into_iter().filter(|(id, node)| {
         node.first_ns < period.to_ns && (filter.takes_all() || traffic.contains_key(id))
@@ -175,6 +180,7 @@ pub(super) struct Traffic {
     pub(super) errors_in: u64,
     pub(super) requests_out: u64,
     pub(super) errors_out: u64,
+    pub(super) has_connections: bool,
 }
 
 impl MapNode {
@@ -186,7 +192,7 @@ impl MapNode {
             kind: facts.key.kind,
             name: facts.key.name.to_string(),
             namespace: facts.key.namespace.to_string(),
-            zombie: traffic.requests_in + traffic.requests_out == 0,
+            zombie: traffic.requests_in + traffic.requests_out == 0 && !traffic.has_connections,
             container: facts.container.to_string(),
             executable: facts.executable.to_string(),
             pids: facts.pids.clone(),
@@ -201,19 +207,15 @@ impl MapNode {
 }
 
 impl MapEdge {
-    pub(super) fn of(
-        id: EdgeId,
-        edge: &Edge,
-        stats: &EdgeStats,
-        seconds: f64,
-        slow: bool,
-    ) -> MapEdge {
+    pub(super) fn of(listed: &Listed<'_>, seconds: f64, slow: bool) -> MapEdge {
+        let none = EdgeStats::default();
+        let (edge, stats) = (listed.edge, listed.stats.unwrap_or(&none));
         MapEdge {
-            id: id.to_string(),
+            id: listed.id.to_string(),
             from: edge.from.to_string(),
             to: edge.to.to_string(),
             port: edge.key.port,
-            protocol: edge.key.protocol.as_str().to_owned(),
+            protocol: edge.key.protocol_name().to_owned(),
             requests: stats.requests,
             errors: stats.errors,
             rate: rate(stats.requests, seconds),
@@ -224,6 +226,7 @@ impl MapEdge {
             response_bytes: stats.response_bytes,
             status: status_classes(&stats.status),
             slow,
+            tcp: listed.connections.and_then(MapConnections::of),
         }
     }
 }

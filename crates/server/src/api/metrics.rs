@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
-use alaz_flow::NodeKey;
+use alaz_flow::{ConnectionStats, Histogram, NodeKey};
 use alaz_model::{Balance, Ledger, LossReason, Tally, UnpairedReason};
 use axum::extract::State;
 use axum::http::header;
@@ -18,6 +18,9 @@ use crate::store::{Edge, Store};
 /// Upper bounds of the latency buckets, as powers of two of nanoseconds: 131 µs to 17 s, each twice
 /// the one before. The histograms are exact there.
 const LATENCY_EXPONENTS: std::ops::RangeInclusive<u32> = 17..=34;
+
+/// The same for times within TCP, 16 µs to 17 s; every other one is used, each four times the one before.
+const TCP_EXPONENTS: std::ops::RangeInclusive<u32> = 14..=34;
 
 pub(super) async fn metrics(State(live): Shared) -> Response {
     let mut page = Page::default();
@@ -151,6 +154,11 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
         "Views that wait for the one of the other end.",
         views.waiting,
     );
+    let name = "alaz_untold_connections_total";
+    page.family(name, "counter", "Connections of which nothing was told in the end, and why.");
+    for (reason, count) in ledger.connections.untold.by_reason() {
+        page.sample(name, &[("reason", reason)], count);
+    }
     let name = "alaz_connections";
     page.family(name, "gauge", "Open connections by what they turned out to speak.");
     for (verdict, count) in ledger.connections.by_verdict() {
@@ -177,7 +185,19 @@ fn write_edges(page: &mut Page, store: &Store) {
         page.sample(name, &[("limit", limit)], count);
     }
 
-    let edges: Vec<_> = store.edges().into_iter().map(|(_, edge)| (labels(edge), edge)).collect();
+    page.single(
+        "alaz_limited_connections_total",
+        "counter",
+        "Connections that are on no edge: there are too many.",
+        met.connections,
+    );
+
+    let (edges, connections): (Vec<_>, Vec<_>) = store
+        .edges()
+        .into_iter()
+        .map(|(_, edge)| (labels(edge), edge))
+        .partition(|(_, edge)| edge.key.protocol.is_some());
+    write_connections(page, &connections);
     type Value = fn(&Edge) -> u64;
     let counters: [(&str, &str, Value); 4] = [
         ("alaz_edge_requests_total", "Exchanges.", |edge| edge.total.requests),
@@ -205,21 +225,61 @@ fn write_edges(page: &mut Page, store: &Store) {
         "From the first byte of the request to the last of the response.",
     );
     for (labels, edge) in &edges {
-        let latency = &edge.total.latency;
-        for exponent in LATENCY_EXPONENTS {
-            let bound = f64::from(exponent).exp2() / 1e9;
-            let count = latency.count_at_most_power_of_two(exponent);
-            page.labelled(
-                "alaz_edge_latency_seconds_bucket",
-                labels,
-                &format!(",le=\"{bound}\""),
-                count,
-            );
+        page.histogram(name, labels, &edge.total.latency, LATENCY_EXPONENTS);
+    }
+}
+
+/// Of all connections between two nodes, counted when they are over.
+fn write_connections(page: &mut Page, edges: &[(String, &Edge)]) {
+    type Value = fn(&ConnectionStats) -> u64;
+    let counters: [(&str, &str, Value); 6] = [
+        (
+            "alaz_tcp_connects_total",
+            "Connections whose opening was seen, counted when they are over.",
+            |stats| stats.connects,
+        ),
+        ("alaz_tcp_closed_total", "Connections that were over.", |stats| stats.closed),
+        (
+            "alaz_tcp_broken_total",
+            "Connections on which the other end stopped answering, or another error came.",
+            |stats| stats.broken,
+        ),
+        ("alaz_tcp_retransmits_total", "Segments that were sent again.", |stats| stats.retransmits),
+        ("alaz_tcp_sent_bytes_total", "Bytes that the client sent.", |stats| stats.sent_bytes),
+        ("alaz_tcp_received_bytes_total", "Bytes that the server sent.", |stats| {
+            stats.received_bytes
+        }),
+    ];
+    for (name, help, value) in counters {
+        page.family(name, "counter", help);
+        for (labels, edge) in edges {
+            page.labelled(name, labels, "", value(&edge.total.connections));
         }
-        let count = latency.count();
-        page.labelled("alaz_edge_latency_seconds_bucket", labels, ",le=\"+Inf\"", count);
-        page.labelled("alaz_edge_latency_seconds_sum", labels, "", latency.sum() as f64 / 1e9);
-        page.labelled("alaz_edge_latency_seconds_count", labels, "", count);
+    }
+    let name = "alaz_tcp_connect_failures_total";
+    page.family(name, "counter", "Connections that could not be opened, and why.");
+    for (labels, edge) in edges {
+        let failures = edge.total.connections.failures().filter(|(_, count)| *count > 0);
+        for (reason, count) in failures {
+            page.labelled(name, labels, &format!(",reason=\"{}\"", reason.as_str()), count);
+        }
+    }
+    let name = "alaz_tcp_resets_total";
+    page.family(name, "counter", "Connections that one side reset.");
+    for (labels, edge) in edges {
+        let stats = &edge.total.connections;
+        page.labelled(name, labels, ",by=\"client\"", stats.client_resets);
+        page.labelled(name, labels, ",by=\"server\"", stats.server_resets);
+    }
+    let name = "alaz_tcp_handshake_seconds";
+    page.family(name, "histogram", "From the client's SYN to the open connection.");
+    for (labels, edge) in edges {
+        page.histogram(name, labels, &edge.total.connections.handshake, TCP_EXPONENTS.step_by(2));
+    }
+    let name = "alaz_tcp_round_trip_seconds";
+    page.family(name, "histogram", "Smoothed round-trip time at the end of connections.");
+    for (labels, edge) in edges {
+        page.histogram(name, labels, &edge.total.connections.round_trip, TCP_EXPONENTS.step_by(2));
     }
 }
 
@@ -236,7 +296,11 @@ fn labels(edge: &Edge) -> String {
         text
     };
     let (client, server) = (end("client", &key.client), end("server", &key.server));
-    format!("{client}{server}port=\"{}\",protocol=\"{}\"", key.port, key.protocol.as_str())
+    let port = format!("{client}{server}port=\"{}\"", key.port);
+    match key.protocol {
+        Some(protocol) => format!("{port},protocol=\"{}\"", protocol.as_str()),
+        None => port,
+    }
 }
 
 fn escaped(value: &str) -> String {
@@ -270,6 +334,25 @@ impl Page {
         let labels =
             if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         let _ = writeln!(self.text, "{name}{labels} {value}");
+    }
+
+    /// Of durations, with bounds at these powers of two of nanoseconds.
+    fn histogram(
+        &mut self,
+        name: &str,
+        labels: &str,
+        histogram: &Histogram,
+        exponents: impl Iterator<Item = u32>,
+    ) {
+        let (bucket, count) = (format!("{name}_bucket"), histogram.count());
+        for exponent in exponents {
+            let bound = f64::from(exponent).exp2() / 1e9;
+            let below = histogram.count_at_most_power_of_two(exponent);
+            self.labelled(&bucket, labels, &format!(",le=\"{bound}\""), below);
+        }
+        self.labelled(&bucket, labels, ",le=\"+Inf\"", count);
+        self.labelled(&format!("{name}_sum"), labels, "", histogram.sum() as f64 / 1e9);
+        self.labelled(&format!("{name}_count"), labels, "", count);
     }
 
     /// With labels that are written already, and further ones.

@@ -1,5 +1,6 @@
 //! The pages of the API. docs/api.md describes them for people, `openapi.json` for machines.
 
+mod connections;
 mod edge;
 mod exchanges;
 mod map;
@@ -26,6 +27,7 @@ use crate::guard::{self, Hosts};
 use crate::live::Live;
 use crate::store::{EdgeId, NodeId};
 use crate::ui;
+pub use connections::MapConnections;
 use edge::{EdgeDetail, Series};
 pub use map::{Map, MapEdge, MapFilter, MapNode, MapOverflow};
 use node::NodeDetail;
@@ -103,7 +105,7 @@ async fn map(State(live): Shared, uri: Uri) -> Result<Json<Map>, ApiError> {
     let parameters = Parameters::of(&uri, &["from", "to", "protocol", "namespace"])?;
     let period = parameters.period(now_ns())?;
     let filter = MapFilter {
-        protocols: parameters.protocols()?,
+        protocols: parameters.edge_protocols()?,
         namespace: parameters.get("namespace").map(Into::into),
     };
     Ok(Json(Map::of(&live.store(), period, &filter)))

@@ -3,8 +3,9 @@
 use alaz_flow::{EdgeStats, Histogram};
 use serde::Serialize;
 
+use super::connections::listed;
 use super::map::{MapEdge, MapNode, Traffic, rate, slow_edges, sums};
-use crate::store::{Edge, EdgeId, NodeId, Period, Store};
+use crate::store::{Edge, NodeId, Period, Store};
 
 /// What `GET /api/v1/nodes/{id}` gives.
 #[derive(Debug, Serialize)]
@@ -38,7 +39,8 @@ impl NodeDetail {
         let mut own = store.edges();
         own.retain(|(_, edge)| edge.from == id || edge.to == id);
         let side = |is_ours: &dyn Fn(&Edge) -> bool| {
-            let ours: Vec<_> = own.iter().filter(|(_, edge)| is_ours(edge)).collect();
+            let spoken = own.iter().filter(|(_, edge)| edge.key.protocol.is_some());
+            let ours: Vec<_> = spoken.filter(|(_, edge)| is_ours(edge)).collect();
             let figures = ours.iter().filter_map(|(edge_id, _)| stats.get(edge_id));
             (!ours.is_empty()).then(|| Side::of(figures, seconds))
         };
@@ -48,16 +50,18 @@ impl NodeDetail {
             |side: &Option<Side>| side.as_ref().map_or((0, 0), |s| (s.requests, s.errors));
         let (requests_in, errors_in) = requests(&as_server);
         let (requests_out, errors_out) = requests(&as_client);
-        let traffic = Traffic { requests_in, errors_in, requests_out, errors_out };
-        let edge = |(edge_id, edge): &(EdgeId, &Edge)| {
-            let stats = stats.get(edge_id)?;
-            Some(MapEdge::of(*edge_id, edge, stats, seconds, slow.contains(edge_id)))
-        };
+        let figures = own.iter().filter_map(|(edge_id, _)| stats.get(edge_id));
+        let has_connections = figures.into_iter().any(|stats| !stats.connections.is_empty());
+        let traffic = Traffic { requests_in, errors_in, requests_out, errors_out, has_connections };
+        let edges = listed(store, &stats);
+        let own = edges.iter().filter(|listed| listed.edge.from == id || listed.edge.to == id);
         Some(NodeDetail {
             node: MapNode::of(store, id, node, traffic),
             as_server,
             as_client,
-            edges: own.iter().filter_map(edge).collect(),
+            edges: own
+                .map(|listed| MapEdge::of(listed, seconds, slow.contains(&listed.id)))
+                .collect(),
         })
     }
 }

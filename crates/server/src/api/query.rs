@@ -1,5 +1,6 @@
 //! What stands behind the question mark: checked, before anything is done.
 
+use alaz_flow::EdgeKey;
 use alaz_model::Protocol;
 use axum::extract::Query;
 use axum::http::Uri;
@@ -73,6 +74,19 @@ impl Parameters {
         let known: Vec<_> = Protocol::ALL.iter().map(|protocol| protocol.as_str()).collect();
         let expected = format!("a list of protocols: Alaz knows {}", known.join(", "));
         let parse = |text: &str| text.split(',').map(Protocol::from_name).collect();
+        Ok(self.parsed("protocol", &expected, parse)?.unwrap_or_default())
+    }
+
+    /// Protocols as the edges of the map have them: `tcp` too.
+    pub(super) fn edge_protocols(&self) -> Result<Vec<Option<Protocol>>, ApiError> {
+        let known: Vec<_> = Protocol::ALL.iter().map(|protocol| protocol.as_str()).collect();
+        let expected =
+            format!("a list of protocols: Alaz knows {}, {}", known.join(", "), EdgeKey::TCP);
+        let one = |name: &str| match name {
+            EdgeKey::TCP => Some(None),
+            _ => Protocol::from_name(name).map(Some),
+        };
+        let parse = |text: &str| text.split(',').map(one).collect();
         Ok(self.parsed("protocol", &expected, parse)?.unwrap_or_default())
     }
 

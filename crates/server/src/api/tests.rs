@@ -11,7 +11,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::live::Feed;
-use crate::testing::{SECOND_NS, between};
+use crate::testing::{SECOND_NS, between, connection};
 
 /// A server with a feed, and a present that the tests move.
 struct Site {
@@ -134,7 +134,7 @@ async fn the_map_is_as_documented() {
         *edge,
         json!({"id": edge["id"], "from": web["id"], "to": api["id"], "port": 8080, "protocol": "http",
                "requests": 3, "errors": 1, "rate": 1.5, "p50_ns": latency, "p95_ns": latency, "p99_ns": latency,
-               "request_bytes": 234, "response_bytes": 1836, "status": {"2xx": 2, "5xx": 1}, "slow": false})
+               "request_bytes": 234, "response_bytes": 1836, "status": {"2xx": 2, "5xx": 1}, "slow": false, "tcp": null})
     );
     assert_eq!(
         (&map["seconds"], &map["overflow"]),
@@ -521,4 +521,77 @@ fn assert_fits(api: &Value, schema: &Value, value: &Value, place: &str) {
         let place = format!("{place} {name}");
         assert_fits(api, &properties[name], value.get(name).expect(&place), &place);
     }
+}
+
+#[tokio::test]
+async fn connections_stand_beneath_their_edge_or_for_themselves() {
+    use alaz_model::{ConnectFailure, ConnectionEnd};
+    let mut site = Site::new();
+    let finished = ConnectionEnd::Finished;
+    let refused = ConnectionEnd::NotOpened(ConnectFailure::Refused);
+    site.feed.connection(&connection("web", "api", 8080, finished));
+    site.feed.connection(&connection("web", "api", 8080, ConnectionEnd::ResetByClient));
+    site.feed.connection(&connection("web", "db", 5432, finished));
+    site.feed.connection(&connection("web", "db", 5432, refused));
+    site.second(&[between("web", "api", 8080)]);
+    // Later on the same connections, but no requests.
+    let later = UnixNanos(site.now_ns).to_string();
+    site.feed.connection(&connection("web", "api", 8080, finished));
+    site.second(&[]);
+
+    let map = site.json("/api/v1/map").await;
+    let edges = map["edges"].as_array().unwrap();
+    assert_eq!(edges.len(), 2, "{edges:?}");
+    let tcp = json!({
+        "connects": 3, "closed": 3, "failures": {}, "client_resets": 1, "server_resets": 0,
+        "broken": 0, "retransmits": 6, "sent_bytes": 300, "received_bytes": 2100,
+        "handshake_p50_ns": 50_000, "handshake_p95_ns": 50_000, "handshake_p99_ns": 50_000,
+        "round_trip_p50_ns": 30_000, "round_trip_p95_ns": 30_000, "round_trip_p99_ns": 30_000,
+        "least_round_trip_ns": 20_000,
+    });
+    let edge = |protocol| edges.iter().find(|edge| edge["protocol"] == protocol).unwrap();
+    assert_eq!((&edge("http")["requests"], &edge("http")["tcp"]), (&json!(1), &tcp));
+    assert_eq!((&edge("tcp")["port"], &edge("tcp")["requests"]), (&json!(5432), &json!(0)));
+    assert_eq!(edge("tcp")["tcp"]["failures"], json!({"refused": 1}));
+    assert!(map["nodes"].as_array().unwrap().iter().all(|node| node["zombie"] == false));
+
+    let id = |protocol| edge(protocol)["id"].as_str().unwrap().to_owned();
+    let detail = site.json(&format!("/api/v1/edges/{}", id("http"))).await;
+    assert_eq!((&detail["protocol"], &detail["tcp"]), (&json!("http"), &tcp));
+    let detail = site.json(&format!("/api/v1/edges/{}", id("tcp"))).await;
+    assert_eq!((&detail["protocol"], &detail["tcp"]["connects"]), (&json!("tcp"), &json!(1)));
+
+    // What was spoken there earlier is known.
+    let quiet = site.json(&format!("/api/v1/map?from={later}")).await;
+    let edges = quiet["edges"].as_array().unwrap();
+    assert_eq!(edges.len(), 1, "{edges:?}");
+    assert_eq!((&edges[0]["protocol"], &edges[0]["requests"]), (&json!("http"), &json!(0)));
+    assert_eq!(edges[0]["tcp"]["closed"], 1);
+
+    let protocols = |map: &Value| -> Vec<_> {
+        map["edges"].as_array().unwrap().iter().map(|edge| edge["protocol"].clone()).collect()
+    };
+    assert_eq!(protocols(&site.json("/api/v1/map?protocol=tcp").await), ["tcp"]);
+    assert_eq!(protocols(&site.json("/api/v1/map?protocol=http").await), ["http"]);
+    assert_eq!(site.get("/api/v1/exchanges?protocol=tcp").await.status, 400);
+
+    let metrics = site.get("/metrics").await.text;
+    let labels = "client=\"web\",client_kind=\"process\",server=\"db\",server_kind=\"process\",port=\"5432\"";
+    for line in [
+        format!("alaz_tcp_connects_total{{{labels}}} 1"),
+        format!("alaz_tcp_connect_failures_total{{{labels},reason=\"refused\"}} 1"),
+        format!("alaz_tcp_retransmits_total{{{labels}}} 2"),
+        format!("alaz_tcp_sent_bytes_total{{{labels}}} 100"),
+        format!("alaz_tcp_handshake_seconds_count{{{labels}}} 1"),
+        format!("alaz_tcp_handshake_seconds_sum{{{labels}}} 0.00005"),
+        format!("alaz_tcp_round_trip_seconds_bucket{{{labels},le=\"0.000016384\"}} 0"),
+        format!("alaz_tcp_round_trip_seconds_bucket{{{labels},le=\"0.000065536\"}} 1"),
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");
+    }
+    assert!(
+        !metrics.contains(
+            "alaz_edge_requests_total{client=\"web\",client_kind=\"process\",server=\"db\""
+        )
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alaz_flow::{EdgeStats, RouteName};
+use alaz_flow::{ConnectionStats, EdgeStats, RouteName};
 use compact_str::CompactString;
 
 use super::packed::Packed;
@@ -22,6 +22,15 @@ pub(crate) struct Figures {
     server_latency: Packed,
     routes: Box<[RouteFigures]>,
     routes_overflow: u64,
+    connections: Option<Box<ConnectionFigures>>,
+}
+
+/// [`ConnectionStats`], of which `counts` has all but the histograms.
+#[derive(Clone, Debug)]
+struct ConnectionFigures {
+    counts: ConnectionStats,
+    handshake: Packed,
+    round_trip: Packed,
 }
 
 #[derive(Clone, Debug)]
@@ -52,6 +61,7 @@ impl Figures {
                 })
                 .collect(),
             routes_overflow: stats.routes_overflow,
+            connections: ConnectionFigures::pack(&stats.connections).map(Box::new),
         }
     }
 
@@ -70,6 +80,13 @@ impl Figures {
         stats.response_bytes += self.response_bytes;
         self.status.iter().for_each(|(status, count)| stats.status.add(status, *count));
         self.latency.add_to(&mut stats.latency);
+        self.add_connections_to(&mut stats.connections);
+    }
+
+    pub(crate) fn add_connections_to(&self, stats: &mut ConnectionStats) {
+        if let Some(connections) = &self.connections {
+            connections.add_to(stats);
+        }
     }
 
     /// As many as there is room for.
@@ -114,6 +131,29 @@ impl Figures {
             + self.latency.bytes()
             + self.server_latency.bytes()
             + routes
+            + self.connections.as_ref().map_or(0, |connections| connections.bytes() + OVERHEAD)
             + 4 * OVERHEAD
+    }
+}
+
+impl ConnectionFigures {
+    fn pack(stats: &ConnectionStats) -> Option<ConnectionFigures> {
+        if stats.is_empty() {
+            return None;
+        }
+        let mut counts = ConnectionStats::default();
+        counts.merge_counts(stats);
+        let (handshake, round_trip) = (Packed::of(&stats.handshake), Packed::of(&stats.round_trip));
+        Some(ConnectionFigures { counts, handshake, round_trip })
+    }
+
+    fn add_to(&self, stats: &mut ConnectionStats) {
+        stats.merge_counts(&self.counts);
+        self.handshake.add_to(&mut stats.handshake);
+        self.round_trip.add_to(&mut stats.round_trip);
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<ConnectionFigures>() + self.handshake.bytes() + self.round_trip.bytes()
     }
 }

@@ -40,7 +40,7 @@ impl EdgeId {
         hash.add(&from.0.to_le_bytes());
         hash.add(&to.0.to_le_bytes());
         hash.add(&key.port.to_le_bytes());
-        hash.add(key.protocol.as_str().as_bytes());
+        hash.add(key.protocol_name().as_bytes());
         EdgeId(hash.0 & BITS)
     }
 

@@ -238,6 +238,17 @@ impl Store {
         self.edges.get(&id)
     }
 
+    /// The edge that stands for the connections beneath this one, or this one if it does.
+    pub(crate) fn connections_beneath(&self, id: EdgeId) -> Option<EdgeId> {
+        let above = self.edges.get(&id)?;
+        let key = EdgeKey { protocol: None, ..above.key.clone() };
+        let mut id = EdgeId::of(&key, above.from, above.to);
+        while self.edges.get(&id)?.key != key {
+            id = id.next();
+        }
+        Some(id)
+    }
+
     /// What is kept of the exchanges of all edges, in no order. Some come twice.
     pub(crate) fn samples(&self) -> impl Iterator<Item = &Arc<Exchange>> {
         self.edges.values().flat_map(|edge| edge.samples.iter())

@@ -115,7 +115,7 @@ function drawFacts(context: CanvasRenderingContext2D, node: MapNode, { x, y }: P
 export function cardFacts(node: MapNode, seconds: number): { kinds: string[]; rate: string; errors: string } {
   const kind = kindLabel(node.kind);
   const kinds = node.namespace ? [`${kind} · ${node.namespace}`, node.namespace, kind] : [kind];
-  if (node.zombie) return { kinds, rate: 'no requests', errors: '' };
+  if (node.requests_in + node.requests_out === 0) return { kinds, rate: 'no requests', errors: '' };
   const perSecond = (requests: number): string => rate(seconds > 0 ? requests / seconds : 0);
   if (node.requests_in === 0 && node.requests_out > 0) {
     return { kinds, rate: `calls ${perSecond(node.requests_out)}`, errors: '' };

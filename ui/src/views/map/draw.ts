@@ -1,5 +1,6 @@
 /** Paints one frame of the map. Knows nothing of time, input or the server. */
 
+import { isOnlyConnections } from '../../connections';
 import { edgeHealth, type Level } from '../../health';
 import type { MapEdge, MapNode } from '../../types';
 import type { Camera, Size } from './camera';
@@ -34,6 +35,9 @@ export interface Active {
 }
 
 export const DASH: Record<Level, number[]> = { ok: [], warn: [10, 4, 2, 4], error: [7, 4] };
+/** Of connections of which it is not known what they speak: thinner in ink, whatever the level. */
+export const CONNECTION_DASH = [2, 4];
+const CONNECTION_ALPHA = 0.65;
 const FILTERED_ALPHA = 0.14;
 const INACTIVE_ALPHA = 0.35;
 /** Below this scale labels, which grow as the map shrinks, would cover it; but for those asked for. */
@@ -92,7 +96,8 @@ function drawEdge(context: CanvasRenderingContext2D, scene: Scene, edge: MapEdge
   const width = Math.max(edgeWidth(edge.rate), HAIRLINE / scene.camera.scale);
   const selected = scene.selected === edge.id;
   const colour = scene.palette.level[level];
-  context.globalAlpha = alphaOf(scene, 'edges', edge.id);
+  const plain = isOnlyConnections(edge);
+  context.globalAlpha = alphaOf(scene, 'edges', edge.id) * (plain && level === 'ok' ? CONNECTION_ALPHA : 1);
 
   const end = points[points.length - 1]!;
   const before = points[points.length - 2]!;
@@ -121,7 +126,7 @@ function drawEdge(context: CanvasRenderingContext2D, scene: Scene, edge: MapEdge
   }
   context.strokeStyle = colour;
   context.lineWidth = isActive(scene, edge) ? width + 0.8 : width;
-  context.setLineDash(DASH[level]);
+  context.setLineDash(plain ? CONNECTION_DASH : DASH[level]);
   trace();
   context.stroke();
   context.setLineDash([]);

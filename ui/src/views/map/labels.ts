@@ -1,5 +1,6 @@
 /** What edge labels say, and where they go: on their edge, clear of cards and of each other. */
 
+import { connectionFacts, isOnlyConnections } from '../../connections';
 import { duration, percent, rate } from '../../format';
 import { edgeHealth } from '../../health';
 import type { MapEdge } from '../../types';
@@ -22,8 +23,9 @@ export interface Placed {
   size: number;
 }
 
-/** `41/s`, `8.20 ms`, `1.2 %`: rate, p95, and errors where there are any. */
+/** `41/s`, `8.20 ms`, `1.2 %`: rate, p95, and errors where there are any. Of connections how many. */
 export function edgeFacts(edge: MapEdge): string[] {
+  if (isOnlyConnections(edge)) return connectionFacts(edge.tcp);
   const facts = [rate(edge.rate), duration(edge.p95_ns)];
   return edge.errors > 0 ? [...facts, percent(edge.errors, edge.requests)] : facts;
 }

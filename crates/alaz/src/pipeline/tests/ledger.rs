@@ -44,7 +44,7 @@ fn played() -> Pipeline {
     let close = Close { key: KEY, time_ns: 30, reason: CloseReason::Finished, send, receive };
     let events = [Event::Open(opened), segment(0), segment(10), Event::Close(close), segment(20)];
     for event in events {
-        pipeline.event(&event, &mut |_| {});
+        pipeline.event(&event, &mut |_: &Exchange| {});
     }
     pipeline
 }
