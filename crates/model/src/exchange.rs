@@ -29,11 +29,13 @@ pub enum Protocol {
     Amqp,
     /// Apache Kafka's protocol.
     Kafka,
+    /// MongoDB's wire protocol.
+    Mongodb,
 }
 
 impl Protocol {
     /// Every protocol Alaz understands, in the order of the enumeration.
-    pub const ALL: [Protocol; 8] = [
+    pub const ALL: [Protocol; 9] = [
         Protocol::Http,
         Protocol::Http2,
         Protocol::Grpc,
@@ -42,6 +44,7 @@ impl Protocol {
         Protocol::Redis,
         Protocol::Amqp,
         Protocol::Kafka,
+        Protocol::Mongodb,
     ];
 
     /// Its name in JSON, flags and metrics.
@@ -56,6 +59,7 @@ impl Protocol {
             Protocol::Redis => "redis",
             Protocol::Amqp => "amqp",
             Protocol::Kafka => "kafka",
+            Protocol::Mongodb => "mongodb",
         }
     }
 

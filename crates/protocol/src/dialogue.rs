@@ -147,6 +147,7 @@ pub(crate) const PROTOCOLS: &[Entry] = &[
     crate::http::ENTRY,
     crate::amqp::ENTRY,
     crate::kafka::ENTRY,
+    crate::mongodb::ENTRY,
     crate::postgresql::ENTRY,
     crate::mysql::ENTRY,
     crate::redis::ENTRY,
