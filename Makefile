@@ -9,7 +9,7 @@ STAGE := scripts/stage.sh
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 binary := $(target)/release/alaz
 
-.PHONY: help deps deps-test deps-ui build run test test-kernels bench ui ui-check clean
+.PHONY: help deps deps-test deps-fuzz deps-ui build run test test-kernels fuzz bench ui ui-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ test: deps-test ## format, lints, unit tests, end-to-end tests with real servers
 
 test-kernels: deps-test ## the tests of capture in other kernels, emulated (root; KERNELS="bookworm-security-amd64 …")
 	@$(STAGE) 'other kernels' scripts/kernels/test.sh $(KERNELS)
+
+deps-fuzz:
+	@$(STAGE) 'dependencies of the fuzz targets' scripts/deps.sh fuzz
+
+fuzz: deps-fuzz ## the fuzz targets, a minute each (SECONDS_EACH=…, TARGETS="conversation recording packets")
+	@$(STAGE) 'fuzz targets' scripts/fuzz.sh $(TARGETS)
 
 bench: deps-test build ## what Alaz costs on this machine, in one table (root; QUICK=1 is short)
 	@$(STAGE) 'build the bench' $(CARGO) build --locked --release --package alaz-bench

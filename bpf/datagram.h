@@ -11,6 +11,34 @@ static __always_inline bool is_read(__be16 port)
 	return port == __builtin_bswap16(PORT_DNS) || port == __builtin_bswap16(PORT_MDNS);
 }
 
+/*
+ * Sockets that have asked a server and are not connected to it: where they do not want to know who
+ * answers, only this tells. The oldest go first. A socket that is made later at the same place in
+ * memory is told of in vain.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u8);
+} askers SEC(".maps");
+
+static __always_inline bool has_asked(struct datagram_record *record, __u32 direction)
+{
+	return direction == DIRECTION_RECEIVE && !record->remote_port &&
+	       bpf_map_lookup_elem(&askers, &record->call.key.socket);
+}
+
+static __always_inline void note_asker(struct datagram_record *record, struct sock *sk)
+{
+	__u8 asked = 1;
+
+	if (record->remote_port != __builtin_bswap16(PORT_DNS) || READ(sk, __sk_common.skc_dport))
+		return;
+	if (!bpf_map_lookup_elem(&askers, &record->call.key.socket))
+		bpf_map_update_elem(&askers, &record->call.key.socket, &asked, BPF_ANY);
+}
+
 /* The other side as the caller names it; where it names none, a socket that is connected does. */
 static __always_inline void read_peer(struct segment_scratch *scratch, struct sock *sk)
 {
@@ -71,12 +99,15 @@ __noinline int record_datagram(__u32 lane, __u64 thread, __u32 direction, __u32 
 	record->remote_port = ports_of(sk);
 	read_addresses(sk, record->local_address, record->remote_address);
 	read_peer(scratch, sk);
-	if (!is_read(record->local_port) && !is_read(record->remote_port)) {
+	if (!is_read(record->local_port) && !is_read(record->remote_port) &&
+	    !has_asked(record, direction)) {
 		count->datagrams_passed.segments++;
 		count->datagrams_passed.bytes += length;
 		return 0;
 	}
 
+	if (direction == DIRECTION_SEND)
+		note_asker(record, sk);
 	record->kind = RECORD_DATAGRAM;
 	record->network_namespace = namespace_of(sk);
 	record->call.kind = RECORD_SEGMENT;

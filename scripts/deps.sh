@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# deps.sh [test] [ui]: installs what this machine lacks for building Alaz, and for testing it or
-# building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
+# deps.sh [test] [ui] [fuzz]: installs what this machine lacks for building Alaz, and for testing it,
+# fuzzing it or building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,6 +49,7 @@ missing() {
     has_rust || echo rust
     for part in "$@"; do
         case $part in
+        fuzz) has c++ || echo g++ ;;
         test)
             has_rust && ! has_rust_tool fmt && echo rustfmt
             has_rust && ! has_rust_tool clippy && echo rust-clippy
@@ -65,6 +66,9 @@ missing() {
             has redis-server || echo redis-server
             has redis-benchmark || echo redis-tools
             has_python_module redis || echo python3-redis
+            has unbound || echo unbound
+            has dig || echo bind9-dnsutils
+            has dnsperf || echo dnsperf
             [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
             has_python_module pika || echo python3-pika
             has java || echo default-jre-headless

@@ -183,14 +183,14 @@ impl Tape {
         };
         let (early, late) = self.steps.split_at(self.steps.len() / 2);
         self.feed(early, &mut stages);
-        let halfway_ledger = stages.pipeline.ledger(&self.counters);
+        let halfway_ledger = stages.pipeline.ledger(Some(&self.counters));
         let halfway_allocations = allocations::count();
         self.feed(late, &mut stages);
         let late_allocations = allocations::count() - halfway_allocations;
         stages.finish();
         let seconds = cpu_seconds() - started;
 
-        let ledger = stages.pipeline.ledger(&self.counters);
+        let ledger = stages.pipeline.ledger(Some(&self.counters));
         let segments = ledger.socket.segments.seen();
         let unpaired = |reason: &UnpairedReason| ledger.exchanges.unpaired(*reason);
         Run {

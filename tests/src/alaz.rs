@@ -106,6 +106,7 @@ pub fn read_output(program: &Program) -> Seen {
     let json = last.strip_prefix("ledger: ").unwrap_or_else(|| panic!("no ledger: {stderr}"));
     let ledger: Ledger = serde_json::from_str(json).unwrap();
     ledger.assert_balances();
+    ledger.assert_follows_the_kernel();
     Seen { exchanges: read_exchanges(&stdout), ledger, text: stdout + &stderr }
 }
 

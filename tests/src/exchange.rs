@@ -72,6 +72,28 @@ pub struct Ledger {
     pub exchanges: Exchanges,
     /// Open now, and what they speak.
     pub connections: Connections,
+    /// The kernel's own count of the socket calls; none of packets from a file.
+    pub kernel: Option<Count>,
+}
+
+/// Segments and bytes.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the interface")]
+pub struct Count {
+    pub segments: u64,
+    pub bytes: u64,
+}
+
+/// What became of the views that exchanges are made of.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the interface")]
+pub struct Views {
+    pub seen: u64,
+    pub own: u64,
+    pub joined: u64,
+    pub late: u64,
+    pub contradicted: u64,
+    pub waiting: u64,
 }
 
 /// Segments and bytes.
@@ -98,6 +120,7 @@ pub struct Tally {
 pub struct Exchanges {
     pub reported: u64,
     pub unpaired: BTreeMap<String, u64>,
+    pub views: Views,
 }
 
 /// Connections by verdict.
@@ -134,6 +157,18 @@ impl Ledger {
         let sum = |pick: fn(&Balance) -> u64| self.sources.values().map(pick).sum::<u64>();
         assert_eq!(self.total.segments.seen, sum(|balance| balance.segments.seen));
         assert_eq!(self.total.bytes.seen, sum(|balance| balance.bytes.seen));
+        let (views, reported) = (self.exchanges.views, self.exchanges.reported);
+        let accounted = views.own + views.joined + views.late + views.contradicted + views.waiting;
+        assert_eq!(views.seen, reported + accounted, "views: {views:?}");
+    }
+
+    /// # Panics
+    /// When it is not what the kernel counted by itself, once everything is accounted for.
+    pub fn assert_follows_the_kernel(&self) {
+        let Some(kernel) = self.kernel else { return };
+        let socket = &self.sources["socket"];
+        let seen = Count { segments: socket.segments.seen, bytes: socket.bytes.seen };
+        assert_eq!(seen, kernel, "the ledger and the kernel's own count");
     }
 
     /// Whether nothing was lost for other reasons than these.
@@ -147,5 +182,49 @@ impl Ledger {
     #[must_use]
     pub fn lost_nothing(&self) -> bool {
         self.total.segments.lost_total() == 0 && self.total.bytes.lost_total() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(kernel: u64) -> Ledger {
+        let tally = |seen| {
+            let lost = serde_json::json!({"ring_full": 1});
+            serde_json::json!({"seen": seen, "parsed": seen - 1, "counted": 0, "lost": lost})
+        };
+        let balance = serde_json::json!({"segments": tally(7), "bytes": tally(90)});
+        let views = serde_json::json!(
+            {"seen": 6, "own": 1, "joined": 1, "late": 0, "contradicted": 1, "waiting": 0}
+        );
+        let json = serde_json::json!({
+            "segments": balance["segments"], "bytes": balance["bytes"],
+            "sources": {"socket": balance},
+            "exchanges": {"reported": 3, "unpaired": {}, "views": views},
+            "connections": {"open": 0, "by_verdict": {}},
+            "kernel": {"segments": kernel, "bytes": 90},
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_ledger_that_is_right_is_accepted() {
+        ledger(7).assert_balances();
+        ledger(7).assert_follows_the_kernel();
+    }
+
+    #[test]
+    #[should_panic = "the kernel's own count"]
+    fn one_that_the_kernel_does_not_agree_with_is_not() {
+        ledger(8).assert_follows_the_kernel();
+    }
+
+    #[test]
+    #[should_panic = "views"]
+    fn one_that_lost_a_view_is_not() {
+        let mut ledger = ledger(7);
+        ledger.exchanges.views.contradicted = 0;
+        ledger.assert_balances();
     }
 }

@@ -23,6 +23,7 @@ pub mod nginx;
 pub mod peers;
 pub mod postgresql;
 pub mod program;
+pub mod unbound;
 
 use std::fs::File;
 use std::io::Write;

@@ -5,18 +5,23 @@ use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
 use alaz_identity::Processes;
-use alaz_model::{Clock, ConnectionKey, Event, Exchange, Ledger, LossReason, View};
-use alaz_protocol::{Engine, Join};
+use alaz_model::{
+    Balance, Clock, ConnectionKey, Event, Exchange, KernelCount, Ledger, LossReason, View,
+};
+use alaz_protocol::{Datagrams, Engine, Join};
 
 /// One shard of the pipeline. Deterministic: times come with the events.
 pub struct Pipeline {
     engine: Engine,
     join: Join,
+    datagrams: Datagrams,
     processes: Processes,
     clock: Clock,
     views: Vec<View>,
     joined: Vec<Exchange>,
     reported: u64,
+    /// Exchanges of Alaz's own processes.
+    own: u64,
     /// Servers of this process. Addresses come and go; those that went are kept, up to the limit.
     excluded: HashSet<SocketAddr>,
 }
@@ -31,11 +36,13 @@ impl Pipeline {
         Pipeline {
             engine: Engine::new(alaz_protocol::Limits::default()),
             join: Join::new(alaz_protocol::JoinLimits::default()),
+            datagrams: Datagrams::new(alaz_protocol::DatagramLimits::default()),
             processes,
             clock,
             views: Vec::new(),
             joined: Vec::new(),
             reported: 0,
+            own: 0,
             excluded: HashSet::new(),
         }
     }
@@ -66,14 +73,19 @@ impl Pipeline {
                 self.engine.segment(segment, &mut self.views);
             }
             Event::Open(connection) => {
-                self.engine.open(connection);
+                self.engine.open(connection, &mut self.views);
                 self.join.open(connection);
             }
             Event::Close(close) => {
                 self.engine.close(close, &mut self.views);
                 self.join.close(close);
             }
-            Event::Datagram(_) | Event::Measures(_) | Event::Refused(_) => {}
+            Event::Datagram(datagram) => {
+                self.processes.resolve(datagram.pid);
+                self.datagrams.datagram(datagram, &self.clock, &mut self.joined);
+                self.report(sink);
+            }
+            Event::Measures(_) | Event::Refused(_) => {}
             Event::Fork(fork) => self.processes.fork(fork),
             Event::Exec(exec) => self.processes.exec(exec),
             Event::Exit(exit) => self.processes.exit(exit),
@@ -84,6 +96,7 @@ impl Pipeline {
     /// Nothing more will be known of a connection, nor how it ended.
     pub fn out_of_sight(&mut self, key: ConnectionKey, sink: &mut impl FnMut(&Exchange)) {
         self.engine.out_of_sight(key, &mut self.views);
+        self.join.out_of_sight(key);
         self.pass_on(sink);
     }
 
@@ -92,6 +105,7 @@ impl Pipeline {
         self.engine.advance(watermark_ns, &mut self.views);
         self.pass_on(sink);
         self.join.advance(watermark_ns, &self.clock, &mut self.joined);
+        self.datagrams.advance(watermark_ns, &self.clock, &mut self.joined);
         self.report(sink);
         self.processes.advance(watermark_ns);
     }
@@ -101,14 +115,22 @@ impl Pipeline {
         self.engine.finish(&mut self.views);
         self.pass_on(sink);
         self.join.finish(&self.clock, &mut self.joined);
+        self.datagrams.finish(&self.clock, &mut self.joined);
         self.report(sink);
     }
 
-    /// What became of everything so far, the kernel side's losses included.
+    /// What became of everything so far, the kernel side's losses included where it has counted.
     #[must_use]
-    pub fn ledger(&self, kernel: &KernelCounters) -> Ledger {
+    pub fn ledger(&self, kernel: Option<&KernelCounters>) -> Ledger {
         let mut ledger = self.engine.ledger();
+        ledger.add(&self.datagrams.ledger());
         ledger.exchanges.reported = self.reported;
+        ledger.exchanges.views.add(&self.join.ledger());
+        ledger.exchanges.views.own = self.own;
+        let Some(kernel) = kernel else { return ledger };
+        add_datagrams(&mut ledger.datagram, kernel);
+        let (segments, bytes) = (kernel.seen.segments, kernel.seen.bytes);
+        ledger.kernel = Some(KernelCount { segments, bytes });
         for (reason, lost) in [
             (LossReason::RingFull, kernel.ring_full),
             (LossReason::ConnectionTableFull, kernel.table_full),
@@ -134,11 +156,25 @@ impl Pipeline {
         for mut exchange in self.joined.drain(..) {
             self.processes.identify(&mut exchange, &self.clock);
             if is_own(&exchange) {
+                self.own += 1;
                 continue;
             }
             self.reported += 1;
             sink(&exchange);
         }
+    }
+}
+
+/// Adds the datagrams that the kernel side did not hand on.
+fn add_datagrams(balance: &mut Balance, kernel: &KernelCounters) {
+    balance.segments.counted += kernel.datagrams_passed.segments;
+    balance.bytes.counted += kernel.datagrams_passed.bytes;
+    for (reason, lost) in [
+        (LossReason::RingFull, kernel.datagrams_ring_full),
+        (LossReason::HookMissed, kernel.datagrams_missed),
+    ] {
+        balance.segments.lose(reason, lost.segments);
+        balance.bytes.lose(reason, lost.bytes);
     }
 }
 

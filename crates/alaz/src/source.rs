@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alaz_capture::{
-    Capture, Frame, KernelCounters, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
+    Capture, Datagram as PacketDatagram, Frame, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
     RecordingError, RecordingReader, decode,
 };
 use alaz_identity::Processes;
-use alaz_model::{Clock, Exchange, Ledger, UnixNanos};
+use alaz_model::{Clock, Datagram, Direction, Event, Exchange, Ledger, UnixNanos};
 use anyhow::Context;
 
 use crate::own_addresses;
@@ -64,7 +64,7 @@ pub(crate) fn capture(
             latest.set(capture.counters().unwrap_or(latest.get()));
             latest.get()
         };
-        if consumer.pass(&|| pipeline.ledger(&counters())).is_break()
+        if consumer.pass(&|| pipeline.ledger(Some(&counters()))).is_break()
             || stop.load(Ordering::Relaxed)
             || duration.is_some_and(|limit| started.elapsed() >= limit)
         {
@@ -85,7 +85,7 @@ pub(crate) fn capture(
     pass(&mut capture, &mut pipeline, consumer);
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
     let counters = capture.counters()?;
-    let ledger = pipeline.ledger(&counters);
+    let ledger = pipeline.ledger(Some(&counters));
     let _ = consumer.pass(&|| ledger);
     Ok(ledger)
 }
@@ -120,7 +120,7 @@ pub(crate) fn replay(
 ) -> (Ledger, Result<(), RecordingError>) {
     let clock = reader.header().clock();
     let mut pipeline = Pipeline::new(Processes::recorded(PROCESS_LIMIT), clock);
-    let mut counters = KernelCounters::default();
+    let mut counters = None;
     let end = loop {
         let frame = match reader.next_frame() {
             Ok(Some(frame)) => frame,
@@ -135,16 +135,16 @@ pub(crate) fn replay(
             },
             Frame::Drained(time_ns) => {
                 pipeline.advance(time_ns.saturating_sub(IN_FLIGHT_NS), &mut sink);
-                if consumer.pass(&|| pipeline.ledger(&counters)).is_break() {
+                if consumer.pass(&|| pipeline.ledger(counters.as_ref())).is_break() {
                     break Ok(());
                 }
             }
             Frame::Process(process) => pipeline.processes().insert(Arc::new(*process)),
-            Frame::End(end) => counters = end,
+            Frame::End(end) => counters = Some(end),
         }
     };
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
-    let ledger = pipeline.ledger(&counters);
+    let ledger = pipeline.ledger(counters.as_ref());
     let _ = consumer.pass(&|| ledger);
     (ledger, end)
 }
@@ -167,13 +167,15 @@ pub(crate) fn replay_packets(
                 pipeline.event(&event, &mut sink);
             }
             PcapItem::OutOfSight(gone) => pipeline.out_of_sight(gone.key, &mut sink),
-            // No protocol over UDP is understood yet.
-            PcapItem::Datagram(_) => {}
+            PcapItem::Datagram(packet) => {
+                latest_ns = latest_ns.max(packet.time_ns);
+                pipeline.event(&Event::Datagram(seen_from_one_end(&packet)), &mut sink);
+            }
         });
         if latest_ns >= advanced_ns + PACKETS_TICK_NS {
             advanced_ns = latest_ns;
             pipeline.advance(latest_ns.saturating_sub(PCAP_LATENESS_NS), &mut sink);
-            if consumer.pass(&|| pipeline.ledger(&KernelCounters::default())).is_break() {
+            if consumer.pass(&|| pipeline.ledger(None)).is_break() {
                 break Ok(());
             }
         }
@@ -184,9 +186,31 @@ pub(crate) fn replay_packets(
         }
     };
     pipeline.finish(&mut |exchange| consumer.exchange(exchange));
-    let ledger = pipeline.ledger(&KernelCounters::default());
+    let ledger = pipeline.ledger(None);
     let _ = consumer.pass(&|| ledger);
     (ledger, end)
+}
+
+/// A packet is seen on the wire, and told as one end would have: the one with the higher port (that of
+/// a client), or address. So both directions are told from the same end.
+fn seen_from_one_end<'a>(packet: &PacketDatagram<'a>) -> Datagram<'a> {
+    let place = |address: SocketAddr| (address.port(), address.ip());
+    let is_sent = place(packet.source) > place(packet.destination);
+    let (local, remote, direction) = match is_sent {
+        true => (packet.source, packet.destination, Direction::Send),
+        false => (packet.destination, packet.source, Direction::Receive),
+    };
+    Datagram {
+        local,
+        remote: Some(remote),
+        network_namespace: 0,
+        direction,
+        length: packet.length,
+        head: packet.payload,
+        time_ns: packet.time_ns,
+        pid: 0,
+        tid: 0,
+    }
 }
 
 /// A pipeline that names processes by this host's `/proc`.
@@ -222,4 +246,28 @@ pub(crate) fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
             .context("cannot listen for signals")?;
     }
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_are_told_from_the_same_end() {
+        for (client, server) in [
+            ("10.0.0.1:40000", "10.0.0.9:53"),
+            ("10.0.0.9:53", "10.0.0.1:53"),
+            ("[::1]:53", "127.0.0.1:53"),
+        ] {
+            let (client, server) = (client.parse().unwrap(), server.parse().unwrap());
+            let packet = |source, destination| {
+                let datagram =
+                    PacketDatagram { time_ns: 1, source, destination, payload: b"x", length: 9 };
+                let Datagram { local, remote, direction, .. } = seen_from_one_end(&datagram);
+                (local, remote, direction)
+            };
+            assert_eq!(packet(client, server), (client, Some(server), Direction::Send));
+            assert_eq!(packet(server, client), (client, Some(server), Direction::Receive));
+        }
+    }
 }

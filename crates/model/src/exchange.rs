@@ -31,11 +31,13 @@ pub enum Protocol {
     Kafka,
     /// MongoDB's wire protocol.
     Mongodb,
+    /// DNS over UDP and TCP.
+    Dns,
 }
 
 impl Protocol {
     /// Every protocol Alaz understands, in the order of the enumeration.
-    pub const ALL: [Protocol; 9] = [
+    pub const ALL: [Protocol; 10] = [
         Protocol::Http,
         Protocol::Http2,
         Protocol::Grpc,
@@ -45,6 +47,7 @@ impl Protocol {
         Protocol::Amqp,
         Protocol::Kafka,
         Protocol::Mongodb,
+        Protocol::Dns,
     ];
 
     /// Its name in JSON, flags and metrics.
@@ -60,6 +63,7 @@ impl Protocol {
             Protocol::Amqp => "amqp",
             Protocol::Kafka => "kafka",
             Protocol::Mongodb => "mongodb",
+            Protocol::Dns => "dns",
         }
     }
 

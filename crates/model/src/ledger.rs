@@ -74,21 +74,27 @@ pub enum UnpairedReason {
     Ambiguous,
     /// Its head was longer than what is copied.
     Truncated,
-    /// More requests waiting on one connection than are kept.
+    /// More requests waiting on one connection, or over UDP, than are kept.
     TooManyPending,
     /// The verdict of the connection was withdrawn: these bytes were not this protocol.
     Withdrawn,
+    /// A response that came when its request had been reported as never answered.
+    Late,
+    /// A response to a request that nobody was seen to make.
+    Unasked,
 }
 
 impl UnpairedReason {
     /// Every reason, in the order of the ledger.
-    pub const ALL: [UnpairedReason; 6] = [
+    pub const ALL: [UnpairedReason; 8] = [
         UnpairedReason::Gap,
         UnpairedReason::MidStream,
         UnpairedReason::Ambiguous,
         UnpairedReason::Truncated,
         UnpairedReason::TooManyPending,
         UnpairedReason::Withdrawn,
+        UnpairedReason::Late,
+        UnpairedReason::Unasked,
     ];
 
     /// Its name in JSON and metrics.
@@ -101,6 +107,8 @@ impl UnpairedReason {
             UnpairedReason::Truncated => "truncated",
             UnpairedReason::TooManyPending => "too_many_pending",
             UnpairedReason::Withdrawn => "withdrawn",
+            UnpairedReason::Late => "late",
+            UnpairedReason::Unasked => "unasked",
         }
     }
 }
@@ -179,11 +187,44 @@ pub struct Balance {
     pub bytes: Tally,
 }
 
+/// What became of the views of exchanges: where both ends are on this host, there are two of each.
+///
+/// `seen = exchanges reported + own + joined + late + contradicted + waiting`, at any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ViewLedger {
+    /// Views that there were.
+    pub seen: u64,
+    /// Of exchanges of Alaz's own processes, which are not reported.
+    pub own: u64,
+    /// Second halves of an exchange, reported as one with the first.
+    pub joined: u64,
+    /// Second halves that came after the first was reported alone; not reported again.
+    pub late: u64,
+    /// Second halves that say otherwise than the first; not reported.
+    pub contradicted: u64,
+    /// Those that still wait for their other half.
+    pub waiting: u64,
+}
+
+impl ViewLedger {
+    /// Adds another ledger to this one.
+    pub fn add(&mut self, other: &ViewLedger) {
+        self.seen += other.seen;
+        self.own += other.own;
+        self.joined += other.joined;
+        self.late += other.late;
+        self.contradicted += other.contradicted;
+        self.waiting += other.waiting;
+    }
+}
+
 /// What became of requests and responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExchangeLedger {
     /// Exchanges reported, each once.
     pub reported: u64,
+    /// What became of the views that they are made of.
+    pub views: ViewLedger,
     unpaired: [u64; UnpairedReason::ALL.len()],
 }
 
@@ -202,6 +243,7 @@ impl ExchangeLedger {
     /// Adds another ledger to this one.
     pub fn add(&mut self, other: &ExchangeLedger) {
         self.reported += other.reported;
+        self.views.add(&other.views);
         for (mine, theirs) in self.unpaired.iter_mut().zip(other.unpaired) {
             *mine += theirs;
         }
@@ -212,9 +254,10 @@ impl Serialize for ExchangeLedger {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let unpaired =
             UnpairedReason::ALL.iter().map(|reason| (reason.as_str(), self.unpaired(*reason)));
-        let mut out = serializer.serialize_map(Some(2))?;
+        let mut out = serializer.serialize_map(Some(3))?;
         out.serialize_entry("reported", &self.reported)?;
         out.serialize_entry("unpaired", &NonZero(unpaired))?;
+        out.serialize_entry("views", &self.views)?;
         out.end()
     }
 }
@@ -278,13 +321,27 @@ impl Serialize for ConnectionLedger {
     }
 }
 
+/// What the kernel side counted by itself, before anything could be lost on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KernelCount {
+    /// Socket calls that moved bytes.
+    pub segments: u64,
+    /// Bytes that they moved.
+    pub bytes: u64,
+}
+
 /// The whole ledger: per source, and what became of the exchanges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
+    /// The kernel's own count of [`socket`](Ledger::socket), which the ledger is not made from. Not
+    /// where packets were read from a capture file, nor of a recording without its end.
+    pub kernel: Option<KernelCount>,
     /// Socket calls.
     pub socket: Balance,
     /// TLS library calls.
     pub tls: Balance,
+    /// Datagrams, each of which counts as a segment.
+    pub datagram: Balance,
     /// Requests and responses.
     pub exchanges: ExchangeLedger,
     /// Connections.
@@ -300,9 +357,31 @@ impl Ledger {
         }
     }
 
+    /// Segments and bytes that the kernel counted and the ledger does not know of (negative: the
+    /// other way round), where there is such a count. While Alaz runs these are on their way: in the
+    /// ring, or held until their turn comes. In the end both are 0, or the ledger is wrong.
+    #[must_use]
+    pub fn unaccounted(&self) -> Option<(i64, i64)> {
+        let kernel = self.kernel?;
+        let difference = |kernel: u64, seen: u64| kernel.wrapping_sub(seen) as i64;
+        Some((
+            difference(kernel.segments, self.socket.segments.seen()),
+            difference(kernel.bytes, self.socket.bytes.seen()),
+        ))
+    }
+
     /// Adds another ledger (another shard's, say) to this one.
     pub fn add(&mut self, other: &Ledger) {
-        for (mine, theirs) in [(&mut self.socket, &other.socket), (&mut self.tls, &other.tls)] {
+        if let Some(other) = other.kernel {
+            let kernel = self.kernel.get_or_insert_default();
+            kernel.segments += other.segments;
+            kernel.bytes += other.bytes;
+        }
+        for (mine, theirs) in [
+            (&mut self.socket, &other.socket),
+            (&mut self.tls, &other.tls),
+            (&mut self.datagram, &other.datagram),
+        ] {
             mine.segments.add(&theirs.segments);
             mine.bytes.add(&theirs.bytes);
         }
@@ -317,16 +396,24 @@ impl Serialize for Ledger {
         struct Sources<'a> {
             socket: &'a Balance,
             tls: &'a Balance,
+            datagram: &'a Balance,
         }
         let mut total = self.socket;
-        total.segments.add(&self.tls.segments);
-        total.bytes.add(&self.tls.bytes);
-        let mut out = serializer.serialize_map(Some(5))?;
+        for other in [&self.tls, &self.datagram] {
+            total.segments.add(&other.segments);
+            total.bytes.add(&other.bytes);
+        }
+        let entries = 5 + usize::from(self.kernel.is_some());
+        let mut out = serializer.serialize_map(Some(entries))?;
         out.serialize_entry("segments", &total.segments)?;
         out.serialize_entry("bytes", &total.bytes)?;
         out.serialize_entry("exchanges", &self.exchanges)?;
         out.serialize_entry("connections", &self.connections)?;
-        out.serialize_entry("sources", &Sources { socket: &self.socket, tls: &self.tls })?;
+        let Ledger { socket, tls, datagram, .. } = self;
+        out.serialize_entry("sources", &Sources { socket, tls, datagram })?;
+        if let Some(kernel) = &self.kernel {
+            out.serialize_entry("kernel", kernel)?;
+        }
         out.end()
     }
 }
@@ -359,20 +446,42 @@ mod tests {
     }
 
     #[test]
+    fn what_only_the_kernel_counted_shows() {
+        let mut ledger = Ledger::default();
+        ledger.socket.segments.parsed = 3;
+        ledger.socket.segments.lose(LossReason::RingFull, 2);
+        ledger.socket.bytes.counted = 90;
+        assert_eq!(ledger.unaccounted(), None);
+        assert!(serde_json::to_value(ledger).unwrap().get("kernel").is_none());
+        ledger.kernel = Some(KernelCount { segments: 5, bytes: 90 });
+        assert_eq!(ledger.unaccounted(), Some((0, 0)));
+        ledger.kernel = Some(KernelCount { segments: 6, bytes: 89 });
+        assert_eq!(ledger.unaccounted(), Some((1, -1)));
+        let mut both = ledger;
+        both.add(&ledger);
+        assert_eq!(both.unaccounted(), Some((2, -2)));
+        assert_eq!(serde_json::to_value(both).unwrap()["kernel"]["segments"], 12);
+    }
+
+    #[test]
     fn json_sums_sources_and_leaves_out_zeroes() {
         let mut ledger = Ledger::default();
         ledger.socket.segments.parsed = 3;
         ledger.socket.segments.lose(LossReason::RingFull, 2);
         ledger.tls.segments.counted = 1;
+        ledger.datagram.segments.parsed = 2;
         ledger.exchanges.reported = 1;
         ledger.exchanges.give_up(UnpairedReason::Gap, 1);
         let json = serde_json::to_value(ledger).unwrap();
         assert_eq!(
             json["segments"],
-            serde_json::json!({"seen": 6, "parsed": 3, "counted": 1, "lost": {"ring_full": 2}})
+            serde_json::json!({"seen": 8, "parsed": 5, "counted": 1, "lost": {"ring_full": 2}})
         );
-        assert_eq!(json["exchanges"], serde_json::json!({"reported": 1, "unpaired": {"gap": 1}}));
+        assert_eq!(json["exchanges"]["reported"], 1);
+        assert_eq!(json["exchanges"]["unpaired"], serde_json::json!({"gap": 1}));
+        assert_eq!(json["exchanges"]["views"]["contradicted"], 0);
         assert_eq!(json["sources"]["tls"]["segments"]["seen"], 1);
+        assert_eq!(json["sources"]["datagram"]["segments"]["seen"], 2);
         assert_eq!(json["connections"]["by_verdict"]["unknown"], 0);
     }
 }

@@ -29,7 +29,8 @@ pub use endpoint::{Container, Endpoint, EndpointKind, Process};
 pub use event::{Event, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};
 pub use ledger::{
-    Balance, ConnectionLedger, ExchangeLedger, Ledger, LossReason, Tally, UnpairedReason,
+    Balance, ConnectionLedger, ExchangeLedger, KernelCount, Ledger, LossReason, Tally,
+    UnpairedReason, ViewLedger,
 };
 pub use segment::{Datagram, Direction, Position, Segment, Source};
 pub use time::{Clock, UnixNanos};

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use alaz_model::{
-    CloseReason, Connection as Opened, Direction, ExchangeLedger, Position, Protocol, Role,
-    Segment, UnpairedReason, View,
+    Close, CloseReason, Connection as Opened, ConnectionKey, Direction, ExchangeLedger, Position,
+    Protocol, Role, Segment, UnpairedReason, View,
 };
 
-use crate::dialogue::{Claim, Context, Dialogue, Facts, PROTOCOLS, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Facts, PROTOCOLS, Side, Start};
 use crate::limits::Limits;
-use crate::stream::{Books, Input, Origin, Reader, Step, Stream};
+use crate::stream::{Books, End, Input, Origin, Reader, Step, Stream};
 use crate::tls;
 
 /// Segments that are looked at before a connection counts as unknown.
@@ -35,6 +35,10 @@ pub(crate) struct Connection {
     heard: [Origin; 2],
     /// Something was said, or may have been, before what the streams show.
     mid_stream: bool,
+    /// The verdict was withdrawn just now.
+    withdrawn: bool,
+    /// Its end, while bytes from before that may still come.
+    closing: Option<Close>,
     /// It is on the engine's list of those that wait for a watermark.
     pub(crate) listed: bool,
     /// When something last happened, ns.
@@ -59,6 +63,17 @@ pub(crate) enum Verdict {
     Speaks(Protocol),
     Tls,
     Unknown,
+}
+
+/// How a connection goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Departure {
+    /// It has ended.
+    Ended(Close),
+    /// It is gone, and nobody saw how.
+    Unseen,
+    /// It goes on, and only Alaz stops looking.
+    Open,
 }
 
 /// What all connections write to.
@@ -91,11 +106,17 @@ impl Connection {
             turned: false,
             heard: [Origin::default(); 2],
             mid_stream: opened.mid_stream,
+            withdrawn: false,
+            closing: None,
             listed: false,
             active_ns: opened.time_ns,
         };
         connection.set_role(opened.role);
         connection
+    }
+
+    pub(crate) fn key(&self) -> ConnectionKey {
+        self.facts.key
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
@@ -112,34 +133,98 @@ impl Connection {
         self.turned |= self.last.replace(direction) != Some(direction);
         let (stream, mut reader, mut books) = self.side(direction, desk);
         stream.segment(segment, &mut reader, &mut books);
+        self.leave_body_after(direction);
         let (other, mut reader, mut books) = self.side(direction.opposite(), desk);
         other.resume(&mut reader, &mut books);
+        self.leave_body_after(direction.opposite());
     }
 
     /// Returns whether something still waits for a watermark.
     pub(crate) fn advance(&mut self, watermark_ns: u64, desk: &mut Desk<'_>) -> bool {
-        // Requests first: responses wait for them.
-        for direction in self.requests_first() {
-            let (stream, mut reader, mut books) = self.side(direction, desk);
-            stream.advance(watermark_ns, &mut reader, &mut books);
-        }
+        self.read_on(watermark_ns, desk);
         self.dialogue(desk, |dialogue, context| dialogue.advance(watermark_ns, context));
         self.is_waiting()
     }
 
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.send.is_waiting() || self.receive.is_waiting()
+    /// What was waiting goes on, each direction as far as it goes by itself. Only when neither does is
+    /// one piece made to, the oldest.
+    fn read_on(&mut self, watermark_ns: u64, desk: &mut Desk<'_>) {
+        let mut force = false;
+        while self.send.is_waiting() || self.receive.is_waiting() {
+            let oldest = match self.send.waits_since() <= self.receive.waits_since() {
+                true => Direction::Send,
+                false => Direction::Receive,
+            };
+            let mut has_moved = false;
+            for direction in self.requests_first() {
+                let is_forced = force && direction == oldest;
+                let (stream, mut reader, mut books) = self.side(direction, desk);
+                has_moved |= stream.advance(watermark_ns, is_forced, &mut reader, &mut books);
+                self.leave_body_after(direction);
+            }
+            if force && !has_moved {
+                break;
+            }
+            force = !has_moved;
+        }
     }
 
-    /// Everything has been said. `reason` is `None` when only Alaz stops looking.
-    pub(crate) fn close(&mut self, reason: Option<CloseReason>, desk: &mut Desk<'_>) {
-        for direction in self.requests_first() {
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.closing.is_some() || self.send.is_waiting() || self.receive.is_waiting()
+    }
+
+    /// It has ended, but a segment from before that may still come.
+    pub(crate) fn close_later(&mut self, close: &Close) {
+        self.closing = Some(*close);
+    }
+
+    /// Its end, once everything from before that has come, or can come no more.
+    pub(crate) fn due_close(&self, horizon_ns: u64) -> Option<Close> {
+        let close = self.closing.as_ref()?;
+        (close.time_ns <= horizon_ns || self.is_whole(close)).then_some(*close)
+    }
+
+    /// Whether everything up to this end has come.
+    pub(crate) fn is_whole(&self, close: &Close) -> bool {
+        self.send.reaches(close.send) && self.receive.reaches(close.receive)
+    }
+
+    /// Its last. Where its end was told of, that counts, whatever happens to it now.
+    pub(crate) fn depart(&mut self, departure: Departure, desk: &mut Desk<'_>) {
+        let departure = self.closing.map_or(departure, Departure::Ended);
+        // First what is there, then what is missing.
+        self.read_on(u64::MAX, desk);
+        let mut seen = [true; 2];
+        for (direction, seen) in self.requests_first().into_iter().zip(&mut seen) {
+            let at = |end: Option<Position>| end.map_or(End::Here, End::At);
+            let end = match (departure, direction) {
+                (Departure::Ended(close), Direction::Send) => at(close.send),
+                (Departure::Ended(close), Direction::Receive) => at(close.receive),
+                (Departure::Unseen, _) => End::Unseen,
+                (Departure::Open, _) => End::Here,
+            };
             let (stream, mut reader, mut books) = self.side(direction, desk);
-            stream.finish(&mut reader, &mut books);
-            stream.release(&mut books);
+            *seen = stream.finish(end, &mut reader, &mut books);
+            self.leave_body_after(direction);
         }
-        if let Some(reason) = reason {
-            self.dialogue(desk, |dialogue, context| dialogue.close(reason, context));
+        let reason = match departure {
+            Departure::Ended(close) => close.reason,
+            Departure::Unseen => CloseReason::Finished,
+            Departure::Open => return,
+        };
+        let [_, is_answer_seen] = seen;
+        let ending = Ending { reason, is_answer_seen };
+        self.dialogue(desk, |dialogue, context| dialogue.close(ending, context));
+    }
+
+    /// When what was read in one direction took the verdict back, nothing in the other is a body by
+    /// that verdict any more.
+    fn leave_body_after(&mut self, direction: Direction) {
+        if std::mem::take(&mut self.withdrawn) {
+            match direction {
+                Direction::Send => self.receive.leave_body(),
+                Direction::Receive => self.send.leave_body(),
+            }
         }
     }
 
@@ -188,6 +273,7 @@ impl Connection {
         let ear = Ear {
             direction,
             turned: &mut self.turned,
+            withdrawn: &mut self.withdrawn,
             facts: &mut self.facts,
             ends: (self.local, self.remote),
             talk: &mut self.talk,
@@ -207,6 +293,7 @@ impl Connection {
 struct Ear<'a> {
     direction: Direction,
     turned: &'a mut bool,
+    withdrawn: &'a mut bool,
     facts: &'a mut Facts,
     ends: (SocketAddr, SocketAddr),
     talk: &'a mut Talk,
@@ -294,6 +381,7 @@ impl Ear<'_> {
 
     fn withdraw(&mut self, withdrawals: u32) -> Step {
         self.dialogue(|dialogue, _, context| dialogue.withdraw(context));
+        *self.withdrawn = true;
         self.pass_by(0, withdrawals + 1)
     }
 

@@ -105,11 +105,19 @@ pub(crate) trait Dialogue: Send {
     /// Everything before `watermark_ns` has been read.
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>);
 
-    /// The connection has ended.
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>);
+    /// The connection has ended. What was missing before that has been told of as lost.
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>);
 
     /// These bytes were never this protocol: everything pending is given up.
     fn withdraw(&mut self, context: &mut Context<'_>);
+}
+
+/// How a connection has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) reason: CloseReason,
+    /// Nothing of what the server said is missing just before the end.
+    pub(crate) is_answer_seen: bool,
 }
 
 /// What one protocol says of the first bytes that one side says.
@@ -148,6 +156,7 @@ pub(crate) const PROTOCOLS: &[Entry] = &[
     crate::amqp::ENTRY,
     crate::kafka::ENTRY,
     crate::mongodb::ENTRY,
+    crate::dns::ENTRY,
     crate::postgresql::ENTRY,
     crate::mysql::ENTRY,
     crate::redis::ENTRY,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use alaz_model::{Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Segment, View};
 use hashbrown::HashMap;
 
-use crate::connection::{Connection, Desk, Verdict};
+use crate::connection::{Connection, Departure, Desk, Verdict};
 use crate::limits::Limits;
 use crate::stream::Books;
 
@@ -17,14 +17,21 @@ const FORGOTTEN_NS: u64 = 3600 * 1_000_000_000;
 /// From segments to views: one shard. Deterministic, and bounded by [`Limits`].
 pub struct Engine {
     limits: Limits,
-    connections: HashMap<ConnectionKey, Connection, foldhash::fast::RandomState>,
+    /// By socket, which is one connection at a time.
+    connections: HashMap<u64, Connection, State>,
+    /// Generations by socket of connections that there was no room for, as many as may be known.
+    turned_away: HashMap<u64, u64, State>,
     excluded: Vec<SocketAddr>,
     /// Connections in which something waits for a watermark.
     waiting: Vec<ConnectionKey>,
     held_total: usize,
     ledger: Ledger,
     swept_ns: u64,
+    /// Until then no connection is worth forgetting.
+    forget_ns: u64,
 }
+
+type State = foldhash::fast::RandomState;
 
 impl Engine {
     /// An engine that knows no connection yet.
@@ -33,11 +40,13 @@ impl Engine {
         Engine {
             limits,
             connections: HashMap::default(),
+            turned_away: HashMap::default(),
             excluded: Vec::new(),
             waiting: Vec::new(),
             held_total: 0,
             ledger: Ledger::default(),
             swept_ns: 0,
+            forget_ns: 0,
         }
     }
 
@@ -46,58 +55,92 @@ impl Engine {
         self.excluded.push(address);
     }
 
-    /// A connection came into sight. Where there is no room for it, its segments are lost for that
-    /// reason.
-    pub fn open(&mut self, opened: &Opened) {
+    /// A connection came into sight. If its socket was another connection before, that is over. Where
+    /// there is no room for it, its segments are lost for that reason.
+    pub fn open(&mut self, opened: &Opened, views: &mut Vec<View>) {
+        let socket = opened.key.socket;
+        match self.connections.get(&socket).map(|earlier| earlier.key().generation) {
+            // Told twice, or of a life that is over.
+            Some(known) if known >= opened.key.generation => return,
+            Some(_) => self.remove(socket, Departure::Unseen, views),
+            None => {}
+        }
+        self.turned_away.remove(&socket);
         if self.connections.len() >= self.limits.connections {
-            self.forget(opened.time_ns);
+            self.forget(opened.time_ns, views);
         }
         if self.connections.len() < self.limits.connections {
-            let connection = Connection::new(opened, self.is_excluded(opened));
-            self.connections.insert(opened.key, connection);
+            self.connections.insert(socket, Connection::new(opened, self.is_excluded(opened)));
+        } else {
+            self.turn_away(opened.key);
         }
     }
 
     /// Bytes moved; exchanges that they complete go to `views`.
     pub fn segment(&mut self, segment: &Segment<'_>, views: &mut Vec<View>) {
-        let Some(connection) = self.connections.get_mut(&segment.key) else {
+        let key = segment.key;
+        let known = self.connections.get_mut(&key.socket);
+        let Some(connection) = known.filter(|known| known.key() == key) else {
+            let reason = self.why_unknown(key);
             let balance = self.ledger.source_mut(segment.source);
-            balance.segments.lose(LossReason::TooManyConnections, 1);
-            balance.bytes.lose(LossReason::TooManyConnections, u64::from(segment.length));
+            balance.segments.lose(reason, 1);
+            balance.bytes.lose(reason, u64::from(segment.length));
             return;
         };
         let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
         connection.segment(segment, &mut desk);
-        if connection.is_waiting() && !connection.listed {
+        if let Some(close) = connection.due_close(0) {
+            self.remove(key.socket, Departure::Ended(close), views);
+        } else if connection.is_waiting() && !connection.listed {
             connection.listed = true;
-            self.waiting.push(segment.key);
+            self.waiting.push(key);
         }
     }
 
-    /// A connection ended.
+    /// A connection ended. While bytes are missing before its end it is waited for them, as long as
+    /// they may be late.
     pub fn close(&mut self, close: &Close, views: &mut Vec<View>) {
-        if let Some(mut connection) = self.connections.remove(&close.key) {
-            let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
-            connection.close(Some(close.reason), &mut desk);
+        let key = close.key;
+        let known = self.connections.get_mut(&key.socket);
+        let Some(connection) = known.filter(|known| known.key() == key) else {
+            if self.turned_away.get(&key.socket) == Some(&key.generation) {
+                self.turned_away.remove(&key.socket);
+            }
+            return;
+        };
+        if connection.is_whole(close) {
+            self.remove(key.socket, Departure::Ended(*close), views);
+            return;
+        }
+        connection.close_later(close);
+        if !connection.listed {
+            connection.listed = true;
+            self.waiting.push(key);
         }
     }
 
     /// Nothing more will be known of a connection, nor how it ended: requests that were being
-    /// answered are not reported.
+    /// answered are given up.
     pub fn out_of_sight(&mut self, key: ConnectionKey, views: &mut Vec<View>) {
-        if let Some(mut connection) = self.connections.remove(&key) {
-            let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
-            connection.close(None, &mut desk);
+        if self.connections.get(&key.socket).is_some_and(|known| known.key() == key) {
+            self.remove(key.socket, Departure::Unseen, views);
         }
     }
 
     /// Everything from before `watermark_ns` (monotonic) has been given: what waited for it goes on
     /// without.
     pub fn advance(&mut self, watermark_ns: u64, views: &mut Vec<View>) {
+        let horizon_ns = watermark_ns.saturating_sub(self.limits.lateness_ns);
         let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
         self.waiting.retain(|key| {
-            let Some(connection) = self.connections.get_mut(key) else { return false };
+            let known = self.connections.get_mut(&key.socket);
+            let Some(connection) = known.filter(|known| known.key() == *key) else { return false };
             connection.listed = connection.advance(watermark_ns, &mut desk);
+            if let Some(close) = connection.due_close(horizon_ns) {
+                connection.depart(Departure::Ended(close), &mut desk);
+                self.connections.remove(&key.socket);
+                return false;
+            }
             connection.listed
         });
         if watermark_ns.saturating_sub(self.swept_ns) >= SWEEP_NS {
@@ -112,7 +155,7 @@ impl Engine {
     pub fn finish(&mut self, views: &mut Vec<View>) {
         let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
         for (_, mut connection) in self.connections.drain() {
-            connection.close(None, &mut desk);
+            connection.depart(Departure::Open, &mut desk);
         }
         self.waiting.clear();
     }
@@ -150,17 +193,51 @@ impl Engine {
             .any(|server| names(*server, opened.local) || names(*server, opened.remote))
     }
 
-    /// Makes room by dropping connections that nothing was heard of for an hour.
-    fn forget(&mut self, now_ns: u64) {
-        let mut views = Vec::new();
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, &mut views);
-        self.connections.retain(|_, connection| {
-            let keep = connection.active_ns.saturating_add(FORGOTTEN_NS) > now_ns;
-            if !keep {
-                connection.close(None, &mut desk);
+    fn remove(&mut self, socket: u64, departure: Departure, views: &mut Vec<View>) {
+        if let Some(mut connection) = self.connections.remove(&socket) {
+            let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+            connection.depart(departure, &mut desk);
+        }
+    }
+
+    /// Makes room by dropping connections that nothing was heard of for an hour. Looking for them
+    /// takes time, so it is not done again before it can be of use, nor at every new connection.
+    fn forget(&mut self, now_ns: u64, views: &mut Vec<View>) {
+        if now_ns < self.forget_ns {
+            return;
+        }
+        let mut oldest_ns = u64::MAX;
+        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let old = self.connections.extract_if(|_, connection| {
+            let until_ns = connection.active_ns.saturating_add(FORGOTTEN_NS);
+            if until_ns > now_ns {
+                oldest_ns = oldest_ns.min(until_ns);
             }
-            keep
+            until_ns <= now_ns
         });
+        for (socket, mut connection) in old {
+            connection.depart(Departure::Unseen, &mut desk);
+            if self.turned_away.len() < self.limits.connections {
+                self.turned_away.insert(socket, connection.key().generation);
+            }
+        }
+        self.forget_ns = oldest_ns.max(now_ns.saturating_add(SWEEP_NS));
+    }
+
+    fn turn_away(&mut self, key: ConnectionKey) {
+        if self.turned_away.len() < self.limits.connections {
+            self.turned_away.insert(key.socket, key.generation);
+        }
+    }
+
+    /// Why a segment's connection is not known: there was no room for it, or it is over.
+    fn why_unknown(&self, key: ConnectionKey) -> LossReason {
+        let is_full = self.turned_away.len() >= self.limits.connections;
+        match self.turned_away.get(&key.socket) {
+            Some(generation) if *generation == key.generation => LossReason::TooManyConnections,
+            None if is_full => LossReason::TooManyConnections,
+            _ => LossReason::Late,
+        }
     }
 }
 

@@ -5,12 +5,19 @@
 //! whose other end is on this host waits for the other for a moment; one whose other end is
 //! elsewhere does not.
 
-use std::net::{IpAddr, SocketAddr};
+mod ends;
+mod exchange;
+mod strangers;
 
-use alaz_model::{
-    Clock, Close, Connection, ConnectionKey, Endpoint, Exchange, ObservedBy, Outcome, Role, View,
-};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use alaz_model::{Clock, Close, Connection, ConnectionKey, Exchange, Role, View, ViewLedger};
 use hashbrown::{HashMap, HashSet};
+
+use ends::Ends;
+pub(crate) use exchange::{alone, join};
+use strangers::{Met, Strangers};
 
 type State = foldhash::fast::RandomState;
 
@@ -42,34 +49,24 @@ impl Default for JoinLimits {
 /// Joins views; see the module's page.
 pub struct Join {
     limits: JoinLimits,
-    /// Open connections by their two addresses, as the local end sees them.
-    ends: HashMap<(SocketAddr, SocketAddr), u32, State>,
-    by_key: HashMap<ConnectionKey, (SocketAddr, SocketAddr), State>,
+    ends: Ends,
     waiting: HashMap<Place, View, State>,
-    /// When the oldest of `waiting` may be reported alone, at the earliest.
+    strangers: Strangers,
+    /// When the oldest that waits may be reported alone, at the earliest.
     due_ns: u64,
     alone: HashSet<Place, State>,
     /// `alone` in the order of time.
-    alone_since: std::collections::VecDeque<(u64, Place)>,
+    alone_since: VecDeque<(u64, Place)>,
     now_ns: u64,
+    ledger: ViewLedger,
 }
 
-/// Where on the wire a request is: the same from both ends.
+/// Where on the wire a request is: the same from both ends, by the addresses that the client's knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Place {
     client: SocketAddr,
     server: SocketAddr,
     sequence: u32,
-}
-
-impl Place {
-    fn of(view: &View) -> Place {
-        Place {
-            client: view.client,
-            server: view.server,
-            sequence: view.request_position.sequence(),
-        }
-    }
 }
 
 impl Join {
@@ -78,70 +75,75 @@ impl Join {
     pub fn new(limits: JoinLimits) -> Join {
         Join {
             limits,
-            ends: HashMap::default(),
-            by_key: HashMap::default(),
+            ends: Ends::new(limits.connections),
             waiting: HashMap::default(),
+            strangers: Strangers::default(),
             due_ns: u64::MAX,
             alone: HashSet::default(),
-            alone_since: std::collections::VecDeque::new(),
+            alone_since: VecDeque::new(),
             now_ns: 0,
+            ledger: ViewLedger::default(),
         }
     }
 
     /// A connection came into sight: its other end may be on this host too.
     pub fn open(&mut self, connection: &Connection) {
-        if self.by_key.len() < self.limits.connections {
-            let ends = (connection.local, connection.remote);
-            self.by_key.insert(connection.key, ends);
-            *self.ends.entry(ends).or_insert(0) += 1;
-        }
+        self.ends.open(connection);
     }
 
     /// A connection ended. Its views may still come.
     pub fn close(&mut self, close: &Close) {
-        if let Some(ends) = self.by_key.remove(&close.key)
-            && let Some(count) = self.ends.get_mut(&ends)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.ends.remove(&ends);
-            }
-        }
+        self.ends.close(close.key, close.time_ns);
+    }
+
+    /// Nothing more will be known of a connection. Its views may still come.
+    pub fn out_of_sight(&mut self, key: ConnectionKey) {
+        self.ends.close(key, self.now_ns);
     }
 
     /// Takes a view; an exchange that is complete by it goes to `out`.
     pub fn view(&mut self, view: View, clock: &Clock, out: &mut Vec<Exchange>) {
-        let place = Place::of(&view);
+        self.ledger.seen += 1;
+        let (client, server) = self.ends.addresses(&view);
+        let place = Place { client, server, sequence: view.request_position.sequence() };
         if let Some(other) = self.waiting.remove(&place) {
             if is_other_half(&view, &other) {
-                let (client, server) =
-                    if view.role == Role::Client { (view, other) } else { (other, view) };
-                out.push(join(client, &server, clock));
+                self.join_halves(view, other, clock, out);
                 return;
             }
-            // Another life of the same addresses, or a contradiction: only the first is reported,
-            // since what is remembered of it takes the second for its other half.
+            // Another life of the same addresses, or a contradiction: only the first is reported.
             self.report_alone(place, other, clock, out);
-        }
-        if self.alone.contains(&place) {
             self.alone.remove(&place);
+            self.ledger.contradicted += 1;
             return;
         }
-        if !self.has_other_end(&view) {
-            out.push(alone(view, clock));
+        if self.alone.remove(&place) {
+            self.ledger.late += 1;
             return;
         }
-        if self.waiting.len() >= self.limits.waiting {
+        if !self.ends.has_other(&view) {
+            self.meet(view, clock, out);
+            return;
+        }
+        if self.is_full() {
             self.report_alone(place, view, clock, out);
             return;
         }
-        self.due_ns = self.due_ns.min(view.ended_ns.saturating_add(self.limits.patience_ns));
+        self.wait_until(view.ended_ns);
         self.waiting.insert(place, view);
+    }
+
+    /// What became of all views so far.
+    #[must_use]
+    pub fn ledger(&self) -> ViewLedger {
+        let waiting = self.waiting.len() + self.strangers.len();
+        ViewLedger { waiting: waiting as u64, ..self.ledger }
     }
 
     /// Everything before `watermark_ns` has been given.
     pub fn advance(&mut self, watermark_ns: u64, clock: &Clock, out: &mut Vec<Exchange>) {
         self.now_ns = watermark_ns;
+        self.ends.forget_before(watermark_ns.saturating_sub(self.limits.patience_ns));
         if watermark_ns >= self.due_ns {
             self.report_due(watermark_ns, clock, out);
         }
@@ -160,16 +162,61 @@ impl Join {
         self.report_due(u64::MAX, clock, out);
     }
 
+    /// A view whose other end is elsewhere, as far as addresses tell.
+    fn meet(&mut self, view: View, clock: &Clock, out: &mut Vec<Exchange>) {
+        if !self.ends.may_have_other(view.key) || self.is_full() {
+            out.push(alone(view, clock));
+            return;
+        }
+        self.ends.learn(&view);
+        let ended_ns = view.ended_ns;
+        match self.strangers.view(view, self.limits.patience_ns) {
+            Met::Nobody => self.wait_until(ended_ns),
+            Met::Other(view, other) => {
+                self.ends.link(view.key, other.key);
+                self.join_halves(view, other, clock, out);
+            }
+            Met::Nothing(view, other) => {
+                out.extend([Some(view), other].into_iter().flatten().map(|it| alone(it, clock)));
+            }
+        }
+    }
+
+    fn join_halves(&mut self, one: View, other: View, clock: &Clock, out: &mut Vec<Exchange>) {
+        self.ledger.joined += 1;
+        let (client, server) = if one.role == Role::Client { (one, other) } else { (other, one) };
+        out.push(join(client, &server, clock));
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() + self.strangers.len() >= self.limits.waiting
+    }
+
+    fn wait_until(&mut self, ended_ns: u64) {
+        self.due_ns = self.due_ns.min(ended_ns.saturating_add(self.limits.patience_ns));
+    }
+
     fn report_due(&mut self, watermark_ns: u64, clock: &Clock, out: &mut Vec<Exchange>) {
         let patience_ns = self.limits.patience_ns;
-        let is_due = |view: &View| view.ended_ns.saturating_add(patience_ns) <= watermark_ns;
-        let mut due: Vec<_> =
-            self.waiting.extract_if(|_, view| is_due(view) || watermark_ns == u64::MAX).collect();
+        let is_due = |view: &View| {
+            let due_ns = view.ended_ns.saturating_add(patience_ns);
+            due_ns <= watermark_ns || watermark_ns == u64::MAX
+        };
+        let waiting = self.waiting.extract_if(|_, view| is_due(view));
+        let mut due: Vec<_> = waiting.map(|(place, view)| (Some(place), view)).collect();
+        for stranger in self.strangers.take(is_due) {
+            self.ends.miss(stranger.key);
+            due.push((None, stranger));
+        }
         due.sort_by_key(|(_, view)| view.started_ns);
         for (place, view) in due {
-            self.report_alone(place, view, clock, out);
+            match place {
+                Some(place) => self.report_alone(place, view, clock, out),
+                None => out.push(alone(view, clock)),
+            }
         }
-        let next = self.waiting.values().map(|view| view.ended_ns).min();
+        let waiting = self.waiting.values().map(|view| view.ended_ns).min();
+        let next = waiting.into_iter().chain(self.strangers.first_ended_ns()).min();
         self.due_ns = next.map_or(u64::MAX, |ended_ns| ended_ns.saturating_add(patience_ns));
     }
 
@@ -179,19 +226,6 @@ impl Join {
             self.alone_since.push_back((self.now_ns, place));
         }
     }
-
-    /// Whether the other end of the view's connection is on this host.
-    fn has_other_end(&self, view: &View) -> bool {
-        let (local, remote) = match view.role {
-            Role::Server => (view.server, view.client),
-            Role::Client | Role::Unknown => (view.client, view.server),
-        };
-        let is_loopback = match remote.ip() {
-            IpAddr::V4(ip) => ip.is_loopback(),
-            IpAddr::V6(ip) => ip.is_loopback(),
-        };
-        is_loopback || local.ip() == remote.ip() || self.ends.contains_key(&(remote, local))
-    }
 }
 
 fn is_other_half(one: &View, other: &View) -> bool {
@@ -200,63 +234,6 @@ fn is_other_half(one: &View, other: &View) -> bool {
         _ => true,
     };
     one.role == other.role.opposite() && one.key != other.key && answers_agree
-}
-
-/// The client's times count; of what was said, the end that saw more of it.
-fn join(client: View, server: &View, clock: &Clock) -> Exchange {
-    let server_latency_ns = latency_ns(server);
-    // Both saw the response to its last byte, whatever only one of them could make of it.
-    let is_whole = server_latency_ns.is_some()
-        && client.response_position.is_some()
-        && client.response_ns.is_some_and(|first_ns| client.ended_ns >= first_ns)
-        && client.message.response_bytes == server.message.response_bytes;
-    let whole_ns = is_whole.then(|| client.ended_ns.saturating_sub(client.started_ns));
-    let (server_address, server_pid) = (server.server, server.pid);
-    let sees_more = |one: &View, other: &View| {
-        let rank = |view: &View| match view.message.outcome {
-            Outcome::Complete | Outcome::OneWay => 2,
-            Outcome::Partial => 1,
-            Outcome::NoResponse | Outcome::Reset | Outcome::Refused => 0,
-        };
-        rank(one) > rank(other)
-            || rank(one) == rank(other) && one.message.status.len() > other.message.status.len()
-    };
-    let message = if sees_more(server, &client) { Some(server.message.clone()) } else { None };
-    let mut exchange = alone(client, clock);
-    exchange.observed_by = ObservedBy::Both;
-    exchange.latency_ns = exchange.latency_ns.or(whole_ns);
-    exchange.server_latency_ns = server_latency_ns;
-    exchange.server = Endpoint { address: server_address, pid: server_pid, process: None };
-    if let Some(message) = message {
-        exchange.message = message;
-    }
-    exchange
-}
-
-/// What one end alone knows.
-fn alone(view: View, clock: &Clock) -> Exchange {
-    let latency_ns = latency_ns(&view);
-    let ttfb_ns = view.response_ns.map(|first_ns| first_ns.saturating_sub(view.started_ns));
-    let at =
-        |address, local| Endpoint { address, pid: if local { view.pid } else { 0 }, process: None };
-    let is_server = view.role == Role::Server;
-    Exchange {
-        time: clock.unix(view.started_ns),
-        tls: view.tls,
-        client: at(view.client, !is_server),
-        server: at(view.server, is_server),
-        latency_ns,
-        ttfb_ns,
-        server_latency_ns: latency_ns.filter(|_| is_server),
-        observed_by: if is_server { ObservedBy::Server } else { ObservedBy::Client },
-        message: view.message,
-    }
-}
-
-/// Only of an exchange that was seen whole.
-fn latency_ns(view: &View) -> Option<u64> {
-    let is_whole = view.message.outcome == Outcome::Complete && view.response_ns.is_some();
-    is_whole.then(|| view.ended_ns.saturating_sub(view.started_ns))
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@
 //!   protocol's dialogue, which pairs requests with responses into [`View`](alaz_model::View)s.
 //! * [`Join`] makes one [`Exchange`](alaz_model::Exchange) of the two views that the two ends of a
 //!   connection on this host have.
+//! * [`Datagrams`] takes what comes over UDP instead, and gives exchanges at once: datagrams have no
+//!   connection and no order.
 //!
 //! What must hold, whatever comes in: a longer input never takes back a fact; nothing is paired
 //! across bytes that were not seen, unless their length proves that it does not matter; no input
@@ -23,7 +25,8 @@
 //!
 //! let key = ConnectionKey { socket: 1, generation: 1 };
 //! let mut engine = Engine::new(Limits::default());
-//! engine.open(&Connection {
+//! let mut views = Vec::new();
+//! let opened = Connection {
 //!     key,
 //!     local: "10.0.0.5:51514".parse()?,
 //!     remote: "10.0.0.9:80".parse()?,
@@ -33,8 +36,8 @@
 //!     receive: Some(Position(1)),
 //!     time_ns: 0,
 //!     mid_stream: false,
-//! });
-//! let mut views = Vec::new();
+//! };
+//! engine.open(&opened, &mut views);
 //! let mut say = |direction, at, time_ns, text: &str| {
 //!     engine.segment(
 //!         &Segment {
@@ -74,6 +77,7 @@
 mod amqp;
 mod connection;
 mod dialogue;
+mod dns;
 mod engine;
 mod http;
 mod http2;
@@ -92,6 +96,7 @@ mod stream;
 mod testing;
 mod tls;
 
+pub use dns::{DatagramLimits, Datagrams};
 pub use engine::Engine;
 pub use join::{Join, JoinLimits};
 pub use limits::Limits;

@@ -11,7 +11,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Bytes of one direction that are kept out of order, or until the other direction is read.
     pub held_bytes: usize,
-    /// The same over all connections.
+    /// The same over all connections, with message heads that are not complete and what is
+    /// remembered of the segments they came in.
     pub held_bytes_total: usize,
     /// How far behind the watermark a segment may come (ns) before its place is given up.
     pub lateness_ns: u64,

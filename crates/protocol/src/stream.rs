@@ -4,11 +4,16 @@
 //! that was copied once and in order, is told of every hole, and says how to go on. What the reader
 //! does not need (bodies) is passed over by its length alone, so that holes in bodies do no harm.
 
-use std::collections::VecDeque;
+mod held;
+mod marks;
+#[cfg(test)]
+mod tests;
 
 use alaz_model::{Balance, LossReason, Position, Segment, UnpairedReason};
 
 use crate::limits::Limits;
+use held::{Held, Piece, Queue};
+use marks::{Fate, Marks};
 
 /// What a reader makes of the bytes in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,18 +70,18 @@ pub(crate) struct Input<'a> {
     pub(crate) cut: bool,
     /// There is nothing left to wait for: [`Step::Wait`] is in vain.
     pub(crate) forced: bool,
-    marks: &'a VecDeque<Mark>,
+    marks: &'a Marks,
 }
 
 impl Input<'_> {
     /// Whether the input begins where a segment begins: people write messages in one go.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.marks.iter().rev().any(|mark| mark.start == self.position)
+        self.marks.begins(self.position)
     }
 
     /// Where its byte `offset` comes from.
     pub(crate) fn origin(&self, offset: usize) -> Origin {
-        origin_of(self.marks, self.position.plus(offset as u64))
+        self.marks.origin(self.position.plus(offset as u64))
     }
 }
 
@@ -96,65 +101,46 @@ pub(crate) struct Books<'a> {
     pub(crate) limits: &'a Limits,
 }
 
-/// What became of a segment, the best that was made of any of its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Lost(LossReason),
-    Counted,
-    Parsed,
-}
-
-/// A segment whose bytes are not all taken yet.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    start: Position,
-    end: Position,
-    origin: Origin,
-    fate: Option<Fate>,
-}
-
-/// A segment, or what is left of one, that waits for its turn.
-struct Held {
-    position: Position,
-    length: u32,
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    origin: Origin,
-    /// Its mark is set already: part of it has been read.
-    marked: bool,
-}
-
-/// A segment about to be shown.
-struct Piece<'a> {
-    position: Position,
-    length: u32,
-    head: &'a [u8],
-    tail: &'a [u8],
-    origin: Origin,
-    marked: bool,
-}
-
 #[derive(Default)]
 pub(crate) struct Stream {
     /// Where the next segment must begin.
     at: Option<Position>,
     /// The bytes just before `at` that no step has taken yet.
     buffer: Vec<u8>,
+    /// How many of them the reader has seen, and asked for more.
+    shown: usize,
+    /// Bytes that were shown in vain since the last that were taken.
+    vain: usize,
     /// So many bytes from `at` on are a body.
     pass: u64,
     /// The last step was [`Step::Ignore`].
     ignoring: bool,
     /// The last step was [`Step::Wait`]; what it was about is the first of `held`.
     stalled: bool,
-    marks: VecDeque<Mark>,
-    held: VecDeque<Held>,
-    held_bytes: usize,
+    marks: Marks,
+    held: Queue,
+    /// Bytes of `buffer` and `marks`, as they are charged to [`Books::held_total`].
+    charged: usize,
 }
 
-/// Segments held at once, whatever their size.
-const HELD_MAX: usize = 1024;
+/// Where a stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Behind this byte.
+    At(Position),
+    /// Behind the last that was seen, as far as anybody knows.
+    Here,
+    /// Nobody saw where.
+    Unseen,
+}
+
 /// A reader that never settles is not followed for longer.
 const AGAIN_MAX: u32 = 8;
+/// So many bytes are shown in vain before the reader has to wait until they have become more by an
+/// eighth, or time has passed: a head that comes in single bytes is not to cost its square.
+const VAIN_MAX: usize = 256 << 10;
+/// A larger buffer is not kept for the next message.
+const KEPT_MAX: usize = 4096;
 
 impl Stream {
     /// A stream whose next byte has this position, where that is known.
@@ -174,72 +160,126 @@ impl Stream {
         if ahead == 0 && self.held.is_empty() {
             self.deliver(&Piece::of(segment), false, reader, books);
         } else if ahead >= 0 {
-            self.hold(segment, books);
-            self.go_on(None, reader, books);
+            self.held.insert(segment, books);
+            self.go_on(None, false, reader, books);
         } else {
             // It was given up, or is told a second time; past `at` it contradicts what was read.
             let contradicts = segment.end().since(at) > 0;
             let reason = if contradicts { LossReason::Ambiguous } else { LossReason::Late };
             lose_segment(books, reason, segment.length);
         }
+        self.charge(books);
     }
 
     /// The other direction has been read further: what waited for that may go on.
     pub(crate) fn resume(&mut self, reader: &mut impl Reader, books: &mut Books<'_>) {
         if self.stalled {
-            self.go_on(None, reader, books);
+            self.go_on(None, false, reader, books);
+            self.charge(books);
         }
     }
 
     /// Nothing from before `watermark_ns` will come any more: what waited for it goes on without.
+    /// What waits for the other direction goes on only with `force`, and then one piece of it. Returns
+    /// whether anything was read.
     pub(crate) fn advance(
         &mut self,
         watermark_ns: u64,
+        force: bool,
         reader: &mut impl Reader,
         books: &mut Books<'_>,
-    ) {
-        self.go_on(Some(watermark_ns), reader, books);
+    ) -> bool {
+        self.show_rest(reader, books);
+        let has_moved = self.go_on(Some(watermark_ns), force, reader, books);
+        self.charge(books);
+        has_moved
     }
 
-    /// Nothing more will come at all. Bytes that are part of no message are counted.
-    pub(crate) fn finish(&mut self, reader: &mut impl Reader, books: &mut Books<'_>) {
-        self.go_on(Some(u64::MAX), reader, books);
+    /// The stream ends. Bytes that are part of no message are counted, and what is missing before
+    /// the end is lost. Returns whether the end was seen.
+    pub(crate) fn finish(
+        &mut self,
+        end: End,
+        reader: &mut impl Reader,
+        books: &mut Books<'_>,
+    ) -> bool {
+        let is_seen = match (end, self.at) {
+            (End::Here, _) => true,
+            (End::At(end), Some(at)) => {
+                let missing = end.since(at);
+                if missing > 0 {
+                    self.gap(missing as u64, reader, books);
+                }
+                missing <= 0
+            }
+            (End::At(_), None) | (End::Unseen, _) => {
+                self.cut_buffer(reader, books);
+                self.pass = 0;
+                reader.lost(UnpairedReason::Gap);
+                false
+            }
+        };
         self.cut_buffer(reader, books);
-        self.settle_marks(self.at, books);
+        self.marks.settle(self.at, books);
+        self.buffer = Vec::new();
+        self.charge(books);
+        is_seen
     }
 
     /// Whether anything waits for a watermark.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || self.buffer.len() > self.shown
     }
 
+    /// When the first of what waits was moved; `u64::MAX` where nothing does.
+    pub(crate) fn waits_since(&self) -> u64 {
+        self.held.front().map_or(u64::MAX, |first| first.origin.ended_ns)
+    }
+
+    /// Whether everything up to this end has come.
+    pub(crate) fn reaches(&self, end: Option<Position>) -> bool {
+        let Some(end) = end else { return true };
+        let reached = self.at.and_then(|at| self.held.reach(at));
+        reached.is_some_and(|reached| end.since(reached) <= 0)
+    }
+
+    /// What was taken for a body is none.
+    pub(crate) fn leave_body(&mut self) {
+        self.pass = 0;
+    }
+
+    /// Reads what is held as far as it goes: over gaps and, with `force`, one piece that waits, where
+    /// that is due. Returns whether anything was read.
     fn go_on(
         &mut self,
         watermark_ns: Option<u64>,
+        force: bool,
         reader: &mut impl Reader,
         books: &mut Books<'_>,
-    ) {
+    ) -> bool {
+        let mut has_moved = false;
         while let Some(first) = self.held.front() {
-            let due = watermark_ns.is_some_and(|watermark_ns| {
+            let is_due = watermark_ns.is_some_and(|watermark_ns| {
                 first.origin.ended_ns.saturating_add(books.limits.lateness_ns) <= watermark_ns
                     || watermark_ns == u64::MAX
             });
             let missing = self.at.map_or(0, |at| first.position.since(at));
             if missing > 0 {
-                if !due {
+                if !is_due {
                     break;
                 }
                 self.gap(missing as u64, reader, books);
             }
-            let Some(held) = self.held.pop_front() else { break };
-            self.held_bytes -= held.bytes();
-            *books.held_total -= held.bytes();
+            let Some(held) = self.held.pop_front(books) else { break };
+            let is_forced = force && is_due;
             self.stalled = false;
-            self.deliver(&held.piece(), due, reader, books);
-            if self.stalled {
+            self.deliver(&held.piece(), is_forced, reader, books);
+            has_moved |= !self.stalled || self.at != Some(held.position);
+            if self.stalled || is_forced {
                 break;
             }
         }
+        has_moved
     }
 
     fn deliver(
@@ -251,8 +291,7 @@ impl Stream {
     ) {
         let end = piece.position.plus(u64::from(piece.length));
         if !piece.marked {
-            let mark = Mark { start: piece.position, end, origin: piece.origin, fate: None };
-            self.marks.push_back(mark);
+            self.marks.add(piece.position, end, piece.origin);
         }
         self.ignoring = false;
         let copied = (piece.head.len() + piece.tail.len()) as u64;
@@ -272,7 +311,7 @@ impl Stream {
         }
         let taken = end.minus(self.buffer.len() as u64);
         reader.heard(taken, piece.origin);
-        self.settle_marks(Some(taken), books);
+        self.marks.settle(Some(taken), books);
     }
 
     /// Shows bytes that follow those shown before. Returns those that have to wait.
@@ -287,17 +326,36 @@ impl Stream {
         if bytes.is_empty() && (!cut || self.buffer.is_empty()) {
             return None;
         }
-        let at = self.at.unwrap_or_default().plus(bytes.len() as u64);
-        self.at = Some(at);
+        self.at = Some(self.at.unwrap_or_default().plus(bytes.len() as u64));
+        let length = self.buffer.len() + bytes.len();
+        let is_little = length < self.shown + self.shown / 8 && length < books.limits.head_bytes;
+        if self.vain > VAIN_MAX && is_little && !cut && !forced {
+            self.buffer.extend_from_slice(bytes);
+            return None;
+        }
+        self.show_all(bytes, cut, forced, reader, books)
+    }
+
+    /// Shows the buffer and what follows it.
+    fn show_all(
+        &mut self,
+        bytes: &[u8],
+        mut cut: bool,
+        mut forced: bool,
+        reader: &mut impl Reader,
+        books: &mut Books<'_>,
+    ) -> Option<Vec<u8>> {
+        let at = self.at.unwrap_or_default();
         let mut own = std::mem::take(&mut self.buffer);
-        let mut left = if own.is_empty() {
-            bytes
-        } else {
+        let is_own = !own.is_empty();
+        let mut left = if is_own {
             own.extend_from_slice(bytes);
             &own[..]
+        } else {
+            bytes
         };
-        let mut again = 0;
-        let mut waits = None;
+        self.shown = 0;
+        let (mut again, mut waits, mut is_full) = (0, None, false);
         while !left.is_empty() {
             let position = at.minus(left.len() as u64);
             if self.pass > 0 {
@@ -305,34 +363,46 @@ impl Stream {
                 self.pass -= taken;
                 books.balance.bytes.counted += taken;
                 left = &left[taken as usize..];
-                self.mark(position, taken, Fate::Counted);
+                self.marks.note(position, taken, Fate::Counted);
                 self.tell_passed(position.plus(taken), reader);
                 continue;
             }
-            let cut = cut || left.len() >= books.limits.head_bytes;
+            cut |= left.len() >= books.limits.head_bytes;
             let input = Input { bytes: left, position, cut, forced, marks: &self.marks };
+            let has_room = || self.has_room(own.capacity().max(left.len()), books);
             match reader.read(&input) {
                 Step::Read { bytes, then_pass } => {
                     let taken = bytes.min(left.len());
                     books.balance.bytes.parsed += taken as u64;
-                    self.mark(position, taken as u64, Fate::Parsed);
+                    self.marks.note(position, taken as u64, Fate::Parsed);
                     left = &left[taken..];
                     self.pass = then_pass;
                     again = if taken == 0 && then_pass == 0 { again + 1 } else { 0 };
+                    self.vain = if taken == 0 { self.vain } else { 0 };
                 }
                 Step::Again => again += 1,
-                Step::More if !cut => break,
-                Step::Wait if !forced => {
+                Step::More if !cut && has_room() => {
+                    self.vain += left.len();
+                    self.shown = left.len();
+                    break;
+                }
+                Step::Wait if !forced && has_room() => {
                     waits = Some(left.to_vec());
                     break;
                 }
+                // What cannot be kept gets nothing more.
+                Step::More if !cut => (cut, is_full) = (true, true),
+                Step::Wait if !forced => (forced, is_full) = (true, true),
                 step @ (Step::More | Step::Wait) => {
                     if step == Step::More && reader.can_miss() {
                         self.count(position, left.len(), books);
                     } else {
-                        let reason = LossReason::Truncated;
+                        let reason = match is_full {
+                            true => LossReason::BufferFull,
+                            false => LossReason::Truncated,
+                        };
                         books.balance.bytes.lose(reason, left.len() as u64);
-                        self.mark(position, left.len() as u64, Fate::Lost(reason));
+                        self.marks.note(position, left.len() as u64, Fate::Lost(reason));
                     }
                     left = &[];
                     reader.lost(UnpairedReason::Truncated);
@@ -348,20 +418,52 @@ impl Stream {
                 left = &[];
             }
         }
-        if waits.is_none() && !left.is_empty() {
-            if own.is_empty() {
-                self.buffer.extend_from_slice(left);
-            } else {
-                let taken = own.len() - left.len();
-                own.drain(..taken);
-                self.buffer = own;
-            }
-        } else if self.buffer.capacity() == 0 && own.capacity() <= 4096 {
-            // Kept for the next message that comes in parts.
+        if waits.is_some() || left.is_empty() {
+            self.vain = 0;
             own.clear();
+        } else if is_own {
+            let taken = own.len() - left.len();
+            own.drain(..taken);
+        } else {
+            own.extend_from_slice(&bytes[bytes.len() - left.len()..]);
+        }
+        // An empty one is kept for the next message that comes in parts.
+        let may_keep = *books.held_total < books.limits.held_bytes_total / 2;
+        if !own.is_empty() || own.capacity() <= KEPT_MAX && may_keep {
             self.buffer = own;
         }
         waits
+    }
+
+    /// Shows what was not shown yet because it was only a little more.
+    fn show_rest(&mut self, reader: &mut impl Reader, books: &mut Books<'_>) {
+        if self.buffer.len() <= self.shown {
+            return;
+        }
+        let origin = self.marks.newest();
+        let at = self.at.unwrap_or_default();
+        if let Some(unread) = self.show_all(&[], false, false, reader, books) {
+            let rest =
+                Piece { position: at, length: 0, head: &[], tail: &[], origin, marked: true };
+            self.stall(unread, &rest, 0, books);
+            return;
+        }
+        let taken = at.minus(self.buffer.len() as u64);
+        reader.heard(taken, origin);
+        self.marks.settle(Some(taken), books);
+    }
+
+    /// Whether this stream may keep so many bytes.
+    fn has_room(&self, bytes: usize, books: &Books<'_>) -> bool {
+        let others = books.held_total.saturating_sub(self.charged);
+        others + bytes <= books.limits.held_bytes_total
+    }
+
+    /// Charges what is kept now, in place of what was kept before.
+    fn charge(&mut self, books: &mut Books<'_>) {
+        let bytes = self.buffer.capacity() + self.marks.bytes();
+        *books.held_total = books.held_total.saturating_sub(self.charged) + bytes;
+        self.charged = bytes;
     }
 
     /// Bytes of this segment that were not copied.
@@ -383,11 +485,11 @@ impl Stream {
         let counted = if is_needed && !reader.can_miss() { passed } else { length };
         books.balance.bytes.counted += counted;
         if counted > 0 {
-            self.mark(position, counted, Fate::Counted);
+            self.marks.note(position, counted, Fate::Counted);
         }
         if counted < length {
             books.balance.bytes.lose(reason, length - counted);
-            self.mark(position.plus(counted), length - counted, Fate::Lost(reason));
+            self.marks.note(position.plus(counted), length - counted, Fate::Lost(reason));
         }
         if is_needed {
             reader.lost(UnpairedReason::Truncated);
@@ -414,98 +516,19 @@ impl Stream {
     fn cut_buffer(&mut self, reader: &mut impl Reader, books: &mut Books<'_>) {
         if !self.buffer.is_empty() {
             let _ = self.show(&[], true, true, reader, books);
-            self.settle_marks(self.at, books);
+            self.marks.settle(self.at, books);
         }
     }
 
     fn tell_passed(&mut self, end: Position, reader: &mut impl Reader) {
         if self.pass == 0 {
-            reader.passed(end, origin_of(&self.marks, end.minus(1)));
+            reader.passed(end, self.marks.origin(end.minus(1)));
         }
     }
 
     fn count(&mut self, position: Position, bytes: usize, books: &mut Books<'_>) {
         books.balance.bytes.counted += bytes as u64;
-        self.mark(position, bytes as u64, Fate::Counted);
-    }
-
-    /// Remembers what was made of a range.
-    fn mark(&mut self, position: Position, length: u64, fate: Fate) {
-        let end = position.plus(length);
-        for mark in self.marks.iter_mut().rev() {
-            if mark.end.since(position) <= 0 {
-                break;
-            }
-            if mark.start.since(end) < 0 {
-                mark.fate = match (mark.fate, fate) {
-                    (Some(Fate::Parsed), _) | (_, Fate::Parsed) => Some(Fate::Parsed),
-                    (Some(Fate::Lost(reason)), _) | (_, Fate::Lost(reason)) => {
-                        Some(Fate::Lost(reason))
-                    }
-                    _ => Some(Fate::Counted),
-                };
-            }
-        }
-    }
-
-    /// Books the segments all of whose bytes are taken.
-    fn settle_marks(&mut self, taken: Option<Position>, books: &mut Books<'_>) {
-        let Some(taken) = taken else { return };
-        while let Some(mark) = self.marks.front() {
-            if mark.end.since(taken) > 0 {
-                break;
-            }
-            match mark.fate {
-                Some(Fate::Parsed) => books.balance.segments.parsed += 1,
-                Some(Fate::Lost(reason)) => books.balance.segments.lose(reason, 1),
-                Some(Fate::Counted) | None => books.balance.segments.counted += 1,
-            }
-            self.marks.pop_front();
-        }
-    }
-
-    fn hold(&mut self, segment: &Segment<'_>, books: &mut Books<'_>) {
-        let place = self.held.partition_point(|held| held.position.since(segment.position) < 0);
-        let overlaps = |held: &Held| {
-            held.position.since(segment.end()) < 0 && segment.position.since(held.end()) < 0
-        };
-        // Two threads that write at once cannot be told apart: neither is believed.
-        if let Some(index) = [place.wrapping_sub(1), place]
-            .into_iter()
-            .find(|&index| self.held.get(index).is_some_and(overlaps))
-        {
-            lose_segment(books, LossReason::Ambiguous, segment.length);
-            if self.held.get(index).is_some_and(|held| !held.marked)
-                && let Some(held) = self.held.remove(index)
-            {
-                self.held_bytes -= held.bytes();
-                *books.held_total -= held.bytes();
-                lose_segment(books, LossReason::Ambiguous, held.length);
-            }
-            return;
-        }
-        let bytes = segment.copied();
-        if self.held.len() >= HELD_MAX
-            || self.held_bytes + bytes > books.limits.held_bytes
-            || *books.held_total + bytes > books.limits.held_bytes_total
-        {
-            lose_segment(books, LossReason::BufferFull, segment.length);
-            return;
-        }
-        self.held_bytes += bytes;
-        *books.held_total += bytes;
-        let piece = Piece::of(segment);
-        self.held.insert(
-            place,
-            Held {
-                position: piece.position,
-                length: piece.length,
-                head: piece.head.to_vec(),
-                tail: piece.tail.to_vec(),
-                origin: piece.origin,
-                marked: false,
-            },
-        );
+        self.marks.note(position, bytes as u64, Fate::Counted);
     }
 
     /// Keeps what is left of a piece, unread bytes first, until the other direction has been read.
@@ -522,68 +545,12 @@ impl Stream {
             origin: piece.origin,
             marked: true,
         };
-        self.held_bytes += held.bytes();
-        *books.held_total += held.bytes();
-        self.held.push_front(held);
-        self.settle_marks(Some(position), books);
-    }
-
-    /// Gives back what it holds, when the connection is dropped.
-    pub(crate) fn release(&mut self, books: &mut Books<'_>) {
-        *books.held_total -= self.held_bytes;
-        self.held_bytes = 0;
+        self.held.push_front(held, books);
+        self.marks.settle(Some(position), books);
     }
 }
 
 fn lose_segment(books: &mut Books<'_>, reason: LossReason, length: u32) {
     books.balance.segments.lose(reason, 1);
     books.balance.bytes.lose(reason, u64::from(length));
-}
-
-fn origin_of(marks: &VecDeque<Mark>, position: Position) -> Origin {
-    marks
-        .iter()
-        .rev()
-        .find(|mark| mark.start.since(position) <= 0)
-        .or_else(|| marks.front())
-        .map(|mark| mark.origin)
-        .unwrap_or_default()
-}
-
-impl Piece<'_> {
-    fn of<'a>(segment: &Segment<'a>) -> Piece<'a> {
-        Piece {
-            position: segment.position,
-            length: segment.length,
-            head: segment.head,
-            tail: segment.tail,
-            origin: Origin {
-                started_ns: segment.started_ns,
-                ended_ns: segment.ended_ns,
-                pid: segment.pid,
-            },
-            marked: false,
-        }
-    }
-}
-
-impl Held {
-    fn end(&self) -> Position {
-        self.position.plus(u64::from(self.length))
-    }
-
-    fn bytes(&self) -> usize {
-        self.head.len() + self.tail.len()
-    }
-
-    fn piece(&self) -> Piece<'_> {
-        Piece {
-            position: self.position,
-            length: self.length,
-            head: &self.head,
-            tail: &self.tail,
-            origin: self.origin,
-            marked: self.marked,
-        }
-    }
 }

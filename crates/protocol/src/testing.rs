@@ -3,6 +3,7 @@
 use alaz_model::{
     Close, CloseReason, Connection, ConnectionKey, Direction, Position, Role, Segment, Source, View,
 };
+use proptest::prelude::*;
 
 use crate::{Engine, Limits};
 
@@ -82,16 +83,9 @@ impl Wire {
     /// The role that the local end plays, and as far as it is known.
     pub(crate) fn with(role: Role, known: Role, mid_stream: bool, limits: Limits) -> Wire {
         let mut engine = Engine::new(limits);
-        engine.open(&connection(known, mid_stream));
-        Wire {
-            engine,
-            views: Vec::new(),
-            now_ns: TICK_NS,
-            role,
-            sent: SENT,
-            received: RECEIVED,
-            given: (0, 0),
-        }
+        let mut views = Vec::new();
+        engine.open(&connection(known, mid_stream), &mut views);
+        Wire { engine, views, now_ns: TICK_NS, role, sent: SENT, received: RECEIVED, given: (0, 0) }
     }
 
     fn direction(&self, by_client: bool) -> Direction {
@@ -143,10 +137,49 @@ impl Wire {
         self
     }
 
+    /// The connection ends behind everything that was said, seen or not.
     pub(crate) fn close(&mut self, reason: CloseReason) -> &mut Wire {
-        let close = Close { key: KEY, time_ns: self.now_ns, reason, send: None, receive: None };
+        let ends = (Position(self.sent), Position(self.received));
+        self.close_at(reason, ends)
+    }
+
+    fn close_at(
+        &mut self,
+        reason: CloseReason,
+        (send, receive): (Position, Position),
+    ) -> &mut Wire {
+        let (send, receive) = (Some(send), Some(receive));
+        let close = Close { key: KEY, time_ns: self.now_ns, reason, send, receive };
         self.engine.close(&close, &mut self.views);
         self
+    }
+
+    /// Hears what was said on it, to the end.
+    pub(crate) fn hear(&mut self, said: &[Said], ending: &Ending) {
+        let late = usize::from(ending.is_last_late && ending.how != How::Open);
+        let (before, after) = said.split_at(said.len().saturating_sub(late));
+        let give = |wire: &mut Wire, segment: &Said| {
+            wire.now_ns = wire.now_ns.max(segment.time_ns);
+            wire.give(segment);
+            wire.engine.advance(segment.time_ns.saturating_sub(20_000_000), &mut wire.views);
+        };
+        before.iter().for_each(|segment| give(self, segment));
+        match ending.how {
+            How::Open => {}
+            How::Closed(reason) => {
+                self.close_at(reason, ending.ends);
+            }
+            // The end was not told of, and the socket is the next connection.
+            How::Unseen => {
+                let key = ConnectionKey { generation: KEY.generation + 1, ..KEY };
+                let next = Connection { key, ..connection(self.role, false) };
+                self.engine.open(&next, &mut self.views);
+            }
+        }
+        after.iter().for_each(|segment| give(self, segment));
+        self.pause(2_000_000_000);
+        self.engine.finish(&mut self.views);
+        self.assert_balances();
     }
 
     /// Ends everything, checks the balance, and tells what was reported: `METHOD target status outcome`.
@@ -163,10 +196,84 @@ impl Wire {
     }
 }
 
+/// How a conversation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Not at all, as far as Alaz looks.
+    Open,
+    Closed(CloseReason),
+    /// The close was lost.
+    Unseen,
+}
+
+/// The end of a conversation, to be told of after what was said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    how: How,
+    /// The last segment is told of after the close.
+    is_last_late: bool,
+    /// Just behind everything that was said, sent and received.
+    ends: (Position, Position),
+}
+
+impl Ending {
+    /// None: Alaz stops looking.
+    pub(crate) fn open() -> Ending {
+        let ends = (Position::default(), Position::default());
+        Ending { how: How::Open, is_last_late: false, ends }
+    }
+
+    pub(crate) fn is_reset(&self) -> bool {
+        self.how == How::Closed(CloseReason::Reset)
+    }
+}
+
+/// What befalls a conversation on its way to Alaz.
+#[derive(Clone, Debug)]
+pub(crate) struct Damage {
+    harms: Vec<(prop::sample::Index, u8)>,
+    /// So many of the last segments are lost besides.
+    lost_at_end: usize,
+    how: How,
+    is_last_late: bool,
+}
+
+/// No damage.
+impl From<How> for Damage {
+    fn from(how: How) -> Damage {
+        Damage { harms: Vec::new(), lost_at_end: 0, how, is_last_late: false }
+    }
+}
+
+/// Any damage, and any end.
+pub(crate) fn damages() -> impl Strategy<Value = Damage> {
+    let harms = proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4), 0..8);
+    let lost_at_end = prop_oneof![3 => Just(0_usize), 2 => 1_usize..4];
+    let how = prop_oneof![
+        Just(How::Open),
+        Just(How::Unseen),
+        Just(How::Closed(CloseReason::Finished)),
+        Just(How::Closed(CloseReason::Finished)),
+        Just(How::Closed(CloseReason::Reset)),
+    ];
+    let parts = (harms, lost_at_end, how, any::<bool>());
+    parts.prop_map(|(harms, lost_at_end, how, is_last_late)| Damage {
+        harms,
+        lost_at_end,
+        how,
+        is_last_late,
+    })
+}
+
 /// Harms a conversation: at each place a segment is dropped, doubled, swapped with the next, or
-/// less of it was copied.
-pub(crate) fn damage(said: &mut Vec<Said>, harms: &[(proptest::sample::Index, u8)]) {
-    for (index, kind) in harms {
+/// less of it was copied; then some of the last are dropped. Returns how it ends in truth.
+pub(crate) fn damage(said: &mut Vec<Said>, damage: &Damage) -> Ending {
+    let ending = Ending {
+        how: damage.how,
+        is_last_late: damage.is_last_late,
+        ends: (end(said, Direction::Send, SENT), end(said, Direction::Receive, RECEIVED)),
+    };
+    for (index, kind) in &damage.harms {
         if said.is_empty() {
             break;
         }
@@ -188,6 +295,34 @@ pub(crate) fn damage(said: &mut Vec<Said>, harms: &[(proptest::sample::Index, u8
             }
         }
     }
+    said.truncate(said.len().saturating_sub(damage.lost_at_end));
+    ending
+}
+
+fn end(said: &[Said], direction: Direction, otherwise: u64) -> Position {
+    let ours = said.iter().filter(|said| said.direction == direction);
+    let end = ours.map(|said| said.position + u64::from(said.length)).max();
+    Position(end.unwrap_or(otherwise))
+}
+
+/// Whether a view says nothing that is not so, given that in truth this was all asked and wholly
+/// answered (`METHOD target status outcome`): no failure, no status, no outcome that was not there.
+/// `is_same` compares what was asked, as far as it is known.
+pub(crate) fn is_honest<'a>(
+    view: &View,
+    mut truths: impl Iterator<Item = &'a str>,
+    is_same: impl Fn(&str, &str) -> bool,
+) -> bool {
+    let message = &view.message;
+    let asked = format!("{} {}", message.method, message.target);
+    let (outcome, status) = (message.outcome.as_str(), message.status.as_str());
+    truths.any(|truth| {
+        let mut words = truth.rsplitn(3, ' ');
+        let (end, code) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let is_outcome = outcome == end || outcome == "partial";
+        let is_status = status == code || status.is_empty() && outcome == "partial";
+        is_outcome && is_status && is_same(&asked, words.next().unwrap_or_default())
+    })
 }
 
 pub(crate) fn line(view: &View) -> String {

@@ -6,6 +6,7 @@ mod amqp;
 mod attach;
 mod bad_input;
 mod capture_file;
+mod dns;
 mod http;
 mod http2;
 mod idle;

@@ -82,6 +82,7 @@ fn a_replay_gives_what_was_watched() {
     let ledger = &replayed.ledger.sources["socket"];
     assert_eq!(ledger.segments.seen, kernel.seen.segments);
     assert_eq!(ledger.bytes.seen, kernel.seen.bytes);
+    assert_eq!(replayed.ledger.kernel.unwrap().segments, kernel.seen.segments);
 
     // Each filter shows what it says, and the ledger is the same: it is kept before any filter.
     let filtered = |arguments: &[&str]| {

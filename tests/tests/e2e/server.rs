@@ -54,6 +54,9 @@ fn the_map_counts_exactly() {
     let ledger: Ledger = serde_json::from_value(alaz.json("/api/v1/ledger")).unwrap();
     ledger.assert_balances();
     assert!(ledger.exchanges.reported >= 30);
+    // What was not read yet is in the kernel's count only.
+    let (kernel, seen) = (ledger.kernel.unwrap(), ledger.sources["socket"].segments.seen);
+    assert!(kernel.segments >= seen, "{kernel:?}, {seen} seen");
 
     let log = nginx.stop();
     let bytes: u64 = log.iter().map(|line| line.bytes_sent).sum();
@@ -221,6 +224,9 @@ fn metrics_are_what_prometheus_reads() {
     for sample in samples {
         let value = sample.rsplit(' ').next().unwrap();
         assert!(value.parse::<f64>().is_ok(), "{sample}");
+    }
+    for quantity in ["segments", "bytes"] {
+        assert!(text.contains(&format!("\nalaz_kernel_seen_{quantity}_total ")), "{text}");
     }
     let api = alaz.json("/api/v1/openapi.json");
     assert!(api["openapi"].as_str().unwrap().starts_with("3."));

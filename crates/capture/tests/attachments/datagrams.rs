@@ -145,6 +145,12 @@ fn exchange(server: UdpSocket, address: &str, to: &str, account: &mut Vec<Moved>
     );
     note(account, &server, None, false, received.unwrap().bytes);
 
+    // An answer whose sender nobody asks for, on a socket that is not connected.
+    server.send_to(&content(0, 71), client_address).unwrap();
+    note(account, &server, Some(client_address), true, 71);
+    let received = rustix::io::read(&client, &mut buffer).unwrap();
+    note(account, &client, None, false, received);
+
     // write, read; sendmmsg, recvmmsg: connected
     client.connect(to).unwrap();
     server.connect(client_address).unwrap();

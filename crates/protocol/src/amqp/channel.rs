@@ -134,6 +134,8 @@ impl Channel {
                 for delivered in self.delivered.drain(..) {
                     delivered.report(Outcome::Partial, vhost, context);
                 }
+                // So may the closing.
+                context.exchanges.give_up(reason, u64::from(self.closing.take().is_some()));
             }
             Side::Server => {
                 self.last_delivery = None;

@@ -83,7 +83,8 @@ impl Conversation {
             return;
         }
         // Whether it is answered at all was not seen, or whether it was answered already.
-        if pending.is_partial || pending.started_ns <= self.server.lost_to_ns {
+        let may_be_answered = self.server.is_losing || pending.started_ns <= self.server.lost_to_ns;
+        if pending.is_partial || may_be_answered {
             context.exchanges.give_up(UnpairedReason::Truncated, 1);
             return;
         }
@@ -144,7 +145,12 @@ impl Conversation {
             BASIC_NACK => "nack",
             _ => "reject",
         };
-        for mut delivered in Channel::settle(&mut channel.delivered, tag, multiple) {
+        let settled = Channel::settle(&mut channel.delivered, tag, multiple);
+        if settled.is_empty() {
+            // It may be for what is still to be told of.
+            self.client.lost_to_ns = self.client.lost_to_ns.max(input.origin(0).ended_ns);
+        }
+        for mut delivered in settled {
             if input.origin(0).ended_ns < delivered.started_ns {
                 context.exchanges.give_up(self.reason, 1);
                 continue;

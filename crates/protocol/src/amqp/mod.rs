@@ -25,7 +25,7 @@ use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
 use channel::{Channel, Content};
 use parse::{By, Frame, FrameKind, METHOD_SEEN, Method, PROTOCOL_HEADER, Reading};
@@ -293,7 +293,8 @@ impl Conversation {
 
     fn content_ends(&mut self, number: u16, mut pending: Pending, context: &mut Context<'_>) {
         let other = if pending.by == Side::Client { self.server } else { self.client };
-        if pending.tag > 0 && pending.started_ns <= other.lost_to_ns {
+        let may_be_answered = other.is_losing || pending.started_ns <= other.lost_to_ns;
+        if pending.tag > 0 && may_be_answered {
             (pending.tag, pending.is_partial) = (0, true);
         }
         match (pending.id, pending.tag) {
@@ -421,8 +422,8 @@ impl Dialogue for Conversation {
         }
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
-        let outcome = match reason {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
+        let outcome = match ending.reason {
             CloseReason::Reset => Outcome::Reset,
             _ => Outcome::NoResponse,
         };

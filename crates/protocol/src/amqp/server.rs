@@ -97,7 +97,12 @@ impl Conversation {
             return Took::Wait;
         }
         let failed = method.id == BASIC_NACK;
-        for mut published in Channel::settle(&mut channel.published, tag, method.multiple) {
+        let settled = Channel::settle(&mut channel.published, tag, method.multiple);
+        if settled.is_empty() {
+            // It may be for what is still to be told of.
+            self.server.lost_to_ns = self.server.lost_to_ns.max(input.origin(0).ended_ns);
+        }
+        for mut published in settled {
             if input.origin(0).ended_ns < published.started_ns {
                 context.exchanges.give_up(self.reason, 1);
                 continue;

@@ -13,7 +13,7 @@ fn connections_beyond_the_limit_are_counted() {
     let mut views = Vec::new();
     for socket in 1..=3 {
         let key = ConnectionKey { socket, generation: 1 };
-        engine.open(&Opened { key, ..connection(Role::Client, false) });
+        engine.open(&Opened { key, ..connection(Role::Client, false) }, &mut views);
         let said = Said::new(Direction::Send, 1000, 5, REQUEST.as_bytes(), COPIED);
         engine.segment(&said.segment(key), &mut views);
     }
@@ -24,7 +24,8 @@ fn connections_beyond_the_limit_are_counted() {
     assert_eq!(ledger.socket.bytes.lost(LossReason::TooManyConnections), REQUEST.len() as u64);
     // One that nothing was heard of for long makes room, with an end that was not told of.
     let key = ConnectionKey { socket: 4, generation: 1 };
-    engine.open(&Opened { key, time_ns: 2 * FORGOTTEN_NS, ..connection(Role::Client, false) });
+    let late = Opened { key, time_ns: 2 * FORGOTTEN_NS, ..connection(Role::Client, false) };
+    engine.open(&late, &mut views);
     assert_eq!(engine.ledger().connections.open, 1);
 }
 
@@ -83,6 +84,112 @@ fn what_comes_after_its_place_was_given_up_is_late() {
 }
 
 #[test]
+fn what_comes_after_the_close_is_waited_for() {
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let mut wire = Wire::new(Role::Client);
+    let response = wire.client(REQUEST).next_said(false, ok);
+    wire.close(CloseReason::Finished);
+    assert_eq!(wire.engine.ledger().connections.open, 1);
+    wire.give(&response);
+    assert_eq!(wire.engine.ledger().connections.open, 0, "nothing is missing any more");
+    assert_eq!(wire.told(), ["GET / 200 complete"]);
+
+    let mut wire = Wire::new(Role::Client);
+    let response = wire.client(REQUEST).next_said(false, ok);
+    wire.close(CloseReason::Finished).pause(1_000_000_000);
+    assert_eq!(wire.engine.ledger().connections.open, 0);
+    wire.give(&response);
+    assert!(wire.told().is_empty());
+    let ledger = wire.engine.ledger();
+    assert_eq!(ledger.socket.segments.lost(LossReason::Late), 1);
+    assert_eq!(ledger.exchanges.unpaired(UnpairedReason::Gap), 1);
+}
+
+#[test]
+fn an_open_of_a_known_socket_ends_its_earlier_life() {
+    let mut wire = Wire::new(Role::Client);
+    wire.client(REQUEST);
+    let earlier = wire.next_said(false, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let key = ConnectionKey { generation: KEY.generation + 1, ..KEY };
+    let opened = Opened { key, ..connection(Role::Client, false) };
+    wire.engine.open(&opened, &mut wire.views);
+    // Told again, and the one before again.
+    wire.engine.open(&opened, &mut wire.views);
+    wire.engine.open(&connection(Role::Client, false), &mut wire.views);
+    assert!(wire.views.is_empty(), "how it ended is not known");
+    let ledger = wire.engine.ledger();
+    assert_eq!(ledger.connections.open, 1);
+    assert_eq!(ledger.exchanges.unpaired(UnpairedReason::Gap), 1);
+    wire.give(&earlier);
+    assert_eq!(wire.engine.ledger().socket.segments.lost(LossReason::Late), 1);
+    let said = Said::new(Direction::Send, 1000, 5, REQUEST.as_bytes(), COPIED);
+    wire.engine.segment(&said.segment(key), &mut wire.views);
+    assert_eq!(wire.engine.ledger().connections.speaks(Protocol::Http), 1);
+    // The end of the earlier life does not end this one.
+    wire.close(CloseReason::Finished);
+    wire.engine.out_of_sight(KEY, &mut wire.views);
+    assert_eq!(wire.engine.ledger().connections.open, 1);
+}
+
+#[test]
+fn looking_for_room_is_not_repeated_in_vain() {
+    let mut engine = Engine::new(Limits { connections: 2, ..Limits::default() });
+    let mut views = Vec::new();
+    let mut open = |engine: &mut Engine, socket, time_ns| {
+        let key = ConnectionKey { socket, generation: 1 };
+        engine.open(&Opened { key, time_ns, ..connection(Role::Client, false) }, &mut views);
+        key
+    };
+    for socket in 1..=12 {
+        open(&mut engine, socket, socket);
+    }
+    assert_eq!(engine.forget_ns, 1 + FORGOTTEN_NS, "the first may be forgotten then");
+    assert_eq!(engine.turned_away.len(), 2, "no more than may be known");
+    // One goes and makes room. The next could go as well, but is not looked for again at once.
+    let now_ns = 1 + FORGOTTEN_NS;
+    open(&mut engine, 20, now_ns);
+    assert_eq!((engine.connections.len(), engine.forget_ns), (2, now_ns + SWEEP_NS));
+    let refused = open(&mut engine, 21, now_ns + SWEEP_NS - 1);
+    let last = open(&mut engine, 22, now_ns + SWEEP_NS);
+    assert_eq!(engine.connections.len(), 2);
+    let said = Said::new(Direction::Send, 1000, 5, REQUEST.as_bytes(), COPIED);
+    let mut lost = |key| {
+        let before = engine.ledger().socket.segments.lost(LossReason::TooManyConnections);
+        engine.segment(&said.segment(key), &mut Vec::new());
+        engine.ledger().socket.segments.lost(LossReason::TooManyConnections) - before
+    };
+    assert_eq!((lost(refused), lost(last)), (1, 0));
+}
+
+#[test]
+fn heads_that_are_not_complete_count_to_what_is_held() {
+    let limits = Limits { held_bytes_total: 10_000, ..Limits::default() };
+    let mut engine = Engine::new(limits);
+    let mut views = Vec::new();
+    let head = format!("GET / HTTP/1.1\r\nCookie: {}", "c".repeat(1000));
+    for socket in 1..=50 {
+        let key = ConnectionKey { socket, generation: 1 };
+        engine.open(&Opened { key, ..connection(Role::Client, false) }, &mut views);
+        let said = Said::new(Direction::Send, 1000, 5, head.as_bytes(), COPIED);
+        engine.segment(&said.segment(key), &mut views);
+        assert!(engine.held_total <= 10_000, "{}", engine.held_total);
+    }
+    assert!(engine.held_total > 9_000, "as many as fit are kept");
+    // What does not fit is told as far as it goes.
+    assert_eq!(engine.ledger().connections.speaks(Protocol::Http), 41);
+    engine.finish(&mut views);
+    assert_eq!((engine.held_total, engine.ledger().socket.segments.seen()), (0, 50));
+}
+
+#[test]
+fn nothing_is_passed_over_by_a_verdict_that_was_withdrawn() {
+    let mut wire = Wire::new(Role::Client);
+    wire.client("POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n").server("no, not HTTP\r\n");
+    wire.client(REQUEST).server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(wire.told(), ["GET / 200 complete"]);
+}
+
+#[test]
 fn tls_and_unknown_bytes_are_counted() {
     let mut wire = Wire::new(Role::Client);
     wire.client(b"\x16\x03\x01\x00\x05hello").server(b"\x16\x03\x03\x00\x05hello").client(REQUEST);
@@ -111,8 +218,8 @@ fn alaz_itself_is_counted_only() {
     let mut engine = Engine::new(Limits::default());
     let opened = connection(Role::Client, false);
     engine.exclude_server(opened.remote);
-    engine.open(&opened);
     let mut views = Vec::new();
+    engine.open(&opened, &mut views);
     let said = Said::new(Direction::Send, 1000, 5, REQUEST.as_bytes(), COPIED);
     engine.segment(&said.segment(KEY), &mut views);
     engine.close(

@@ -14,9 +14,8 @@
 //!
 //! The same rule brings a connection on course that is older than Alaz.
 //!
-//! Known limits: requests pipelined in separate writes leave no trace when their answers are lost
-//! before they are read; and bytes lost just before the close are not told of, so a request can
-//! count as unanswered, or a response that ends with its connection as whole.
+//! Known limit: requests pipelined in separate writes leave no trace when their answers are lost
+//! before they are read.
 
 mod chunks;
 mod head;
@@ -27,9 +26,9 @@ pub(crate) mod target;
 
 use std::collections::VecDeque;
 
-use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
+use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
 use chunks::{ChunkStep, Chunks};
 use pending::Pending;
@@ -190,11 +189,13 @@ impl Dialogue for Conversation {
         self.report_silence(watermark_ns, context);
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         // Who was answered cannot be told.
         let is_lost = self.pipelines && self.responses == Place::Adrift;
+        // What came until the end may be the answers to others.
+        let is_alone = !self.pipelines && self.adrift.is_none() && self.pending.len() == 1;
         for pending in std::mem::take(&mut self.pending) {
-            match pending.outcome_at_close(reason, self.responses) {
+            match pending.outcome_at_close(ending, self.responses, is_alone) {
                 Some(outcome) if !is_lost || pending.response.is_some() => {
                     pending.report(outcome, context);
                 }

@@ -5,7 +5,7 @@ use compact_str::CompactString;
 
 use super::Place;
 use super::target::Target;
-use crate::dialogue::{Context, Told};
+use crate::dialogue::{Context, Ending, Told};
 
 /// A request, and as much of its response as was seen.
 pub(super) struct Pending {
@@ -57,20 +57,25 @@ impl Pending {
     /// What a connection's end makes of it; `None` where nobody can say.
     pub(super) fn outcome_at_close(
         &self,
-        reason: CloseReason,
+        ending: Ending,
         responses: Place,
+        is_alone: bool,
     ) -> Option<Outcome> {
-        let is_orderly = reason == CloseReason::Finished;
+        let is_orderly = ending.reason == CloseReason::Finished;
+        let ends_here = is_orderly && ending.is_answer_seen;
         match &self.response {
             Some(response) if response.is_whole && response.is_timed => Some(Outcome::Complete),
             Some(response) if response.is_whole => Some(Outcome::Partial),
-            Some(response) if response.is_open_ended && is_orderly => Some(self.outcome_at_turn()),
-            Some(_) => {
-                let may_end_here = responses == Place::UntilClose;
-                Some(if may_end_here && is_orderly { Outcome::Complete } else { Outcome::Reset })
+            // Where it ends nobody can say but an orderly close of which nothing is missing.
+            Some(response) if response.is_open_ended && ends_here && is_alone => {
+                Some(self.outcome_at_turn())
             }
+            Some(response) if response.is_open_ended => Some(Outcome::Partial),
+            Some(_) if responses == Place::UntilClose && ends_here => Some(Outcome::Complete),
+            Some(_) if responses == Place::UntilClose && is_orderly => Some(Outcome::Partial),
+            Some(_) => Some(Outcome::Reset),
             None if self.maybe_answered => None,
-            None if reason == CloseReason::Reset => Some(Outcome::Reset),
+            None if ending.reason == CloseReason::Reset => Some(Outcome::Reset),
             None => Some(Outcome::NoResponse),
         }
     }

@@ -110,6 +110,10 @@ impl Conversation {
             self.adrift.get_or_insert(UnpairedReason::TooManyPending);
             return false;
         }
+        // What was passed by may have been its response, told of before it.
+        if self.responses == Place::Adrift && started_ns < self.answered_to.1.ended_ns {
+            self.adrift.get_or_insert(UnpairedReason::Gap);
+        }
         if let Some(reason) = self.adrift {
             if !self.is_quiet(started_ns) {
                 context.exchanges.give_up(reason, 1);

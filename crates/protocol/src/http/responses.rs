@@ -80,6 +80,7 @@ impl Conversation {
             next.is_turn && input.is_fresh() && input.origin(0).ended_ns >= next.started_ns
         });
         if !is_due {
+            self.pass_by(before, input, context);
             return Some(Step::Ignore);
         }
         match head::response(input.bytes, input.cut) {
@@ -94,6 +95,15 @@ impl Conversation {
                 self.find_pipelining(UnpairedReason::Gap, context);
                 Some(Step::Ignore)
             }
+        }
+    }
+
+    /// What is not read may answer a request that had been sent when it came.
+    fn pass_by(&mut self, next: usize, input: &Input<'_>, context: &mut Context<'_>) {
+        let last_ns = input.origin(input.bytes.len() - 1).ended_ns;
+        let is_due = |next: &Pending| next.is_turn && last_ns >= next.started_ns;
+        if self.pending.get(next).is_some_and(is_due) {
+            self.lose_course(self.adrift.unwrap_or(UnpairedReason::Gap), context);
         }
     }
 

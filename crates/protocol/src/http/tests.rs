@@ -4,7 +4,7 @@ use alaz_model::{CloseReason, Role, UnpairedReason};
 use proptest::prelude::*;
 
 use crate::Limits;
-use crate::testing::{Said, Wire};
+use crate::testing::{Ending, How, Said, Wire, damage, damages, is_honest, line};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -147,6 +147,65 @@ fn requests_without_a_response_are_reported_at_the_end() {
 }
 
 #[test]
+fn what_is_lost_just_before_the_close_is_no_failure() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n";
+    // What was heard of a response, the rest of it, and what is told in the end.
+    for (heard, lost, told) in [
+        ("", OK, None),
+        (&OK[..30], &OK[30..], Some("GET /a 200 partial")),
+        (&OK[..OK.len() - 1], "k", Some("GET /a 200 partial")),
+        ("HTTP/1.1 200 OK\r\n\r\nbo", "dy", Some("GET /a 200 partial")),
+        (chunked, "12345\r\n0\r\n\r\n", Some("GET /a 200 partial")),
+    ] {
+        for role in [Role::Client, Role::Server] {
+            let mut wire = Wire::new(role);
+            wire.client(get("/a"));
+            if !heard.is_empty() {
+                wire.server(heard);
+            }
+            wire.unseen(false, lost).close(CloseReason::Finished);
+            assert_eq!(wire.told(), told.into_iter().collect::<Vec<_>>(), "{heard:?}");
+            assert!(wire.views.iter().all(|view| !view.message.error));
+            let given_up = wire.engine.ledger().exchanges.unpaired(UnpairedReason::Gap);
+            assert_eq!(given_up, u64::from(told.is_none()), "{heard:?}");
+        }
+    }
+    // A request that was lost takes nothing from those before it.
+    let mut wire = client();
+    wire.client(get("/unheard")).unseen(true, get("/lost")).close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["GET /unheard  no_response"]);
+}
+
+#[test]
+fn a_response_ends_with_its_connection_only_in_order() {
+    let until_close = "HTTP/1.1 200 OK\r\n\r\nbody";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123";
+    let counted = &OK[..OK.len() - 1];
+    let others = [CloseReason::Reset, CloseReason::TimedOut, CloseReason::Failed(5)];
+    for (response, in_order) in
+        [(until_close, "complete"), (chunked, "reset"), (counted, "reset"), (OK, "complete")]
+    {
+        let otherwise = if response == OK { "complete" } else { "reset" };
+        for (reason, outcome) in others
+            .map(|reason| (reason, otherwise))
+            .into_iter()
+            .chain([(CloseReason::Finished, in_order)])
+        {
+            let mut wire = client();
+            wire.client(get("/")).server(response).close(reason);
+            assert_eq!(wire.told(), [format!("GET / 200 {outcome}")], "{response:?} {reason:?}");
+            assert_eq!(wire.views[0].message.error, outcome == "reset");
+        }
+    }
+    // Of what was not copied the end may be a part.
+    let mut wire = client();
+    let chunks = "5\r\n12345\r\n".repeat(2000);
+    wire.client(get("/")).server(format!("{}{chunks}0\r\n\r\n", &chunked[..chunked.len() - 6]));
+    wire.close(CloseReason::Reset);
+    assert_eq!(wire.told(), ["GET / 200 partial"]);
+}
+
+#[test]
 fn silence_is_reported_once() {
     let limits = Limits { silence_ns: 5_000_000_000, ..Limits::default() };
     let mut wire = Wire::with(Role::Client, Role::Client, false, limits);
@@ -266,6 +325,29 @@ fn an_answer_that_is_told_of_first_waits_for_its_request() {
 }
 
 #[test]
+fn what_is_passed_by_with_the_rest_of_something_older_is_nobodys_answer() {
+    let answer = |status| format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n");
+    let mut wire = Wire::with(Role::Client, Role::Unknown, true, Limits::default());
+    // Too little to say what it is, so it is kept, and comes before what follows.
+    wire.server("\r\n").client(get("/6")).server(answer(406));
+    wire.client(get("/7")).server(answer(407)).client(get("/8")).server(answer(408));
+    for line in wire.told() {
+        assert!(["GET /7 407 complete", "GET /8 408 complete"].contains(&&*line), "{line}");
+    }
+    // An answer that is told of before its request while nothing is certain.
+    let mut wire = client();
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    wire.client(get("/1")).server(chunked).unseen(false, "0\r\n").server("\r\n");
+    wire.pause(100_000_000);
+    let request = wire.next_said(true, get("/2"));
+    let response = wire.next_said(false, answer(202));
+    wire.give(&response);
+    wire.give(&request);
+    wire.close(CloseReason::Finished);
+    assert!(wire.told().iter().all(|line| !line.ends_with("no_response")), "{:?}", wire.views);
+}
+
+#[test]
 fn what_is_not_http_after_all_is_withdrawn() {
     let mut wire = client();
     wire.client(get("/x")).server("-ERR unknown command\r\n").close(CloseReason::Finished);
@@ -294,6 +376,8 @@ fn pending_requests_are_bounded() {
 #[derive(Clone, Debug)]
 struct Plan {
     batches: Vec<Vec<(u8, u16)>>,
+    /// The last response ends with its connection.
+    until_close: bool,
     cuts: Vec<usize>,
     role: Role,
 }
@@ -303,8 +387,12 @@ fn plans(batch: usize, longest: usize) -> impl Strategy<Value = Plan> {
     let batches = proptest::collection::vec(proptest::collection::vec(exchange, 1..=batch), 1..12);
     let cuts = proptest::collection::vec(1..=longest, 1..20);
     let role = prop_oneof![Just(Role::Client), Just(Role::Server)];
-    (batches, cuts, role).prop_map(|(batches, cuts, role)| Plan { batches, cuts, role })
+    let parts = (batches, any::<bool>(), cuts, role);
+    parts.prop_map(|(batches, until_close, cuts, role)| Plan { batches, until_close, cuts, role })
 }
+
+/// The shape of a response that ends with its connection.
+const UNTIL_CLOSE: u8 = 9;
 
 /// What must be told of exchange `number`, and nothing else may be: status and size belong to it.
 fn truth(number: usize, shape: u8, size: u16) -> (String, String, u64) {
@@ -319,6 +407,7 @@ fn truth(number: usize, shape: u8, size: u16) -> (String, String, u64) {
         3 => format!(
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {status} x\r\nContent-Length: 1\r\n\r\n!"
         ),
+        UNTIL_CLOSE => format!("HTTP/1.1 {status} x\r\n\r\n{body}"),
         _ => format!("HTTP/1.1 {status} x\r\nX: {number}\r\nContent-Length: 0\r\n\r\n"),
     };
     let counted = response.len() as u64 - if shape == 3 { 25 } else { 0 };
@@ -336,7 +425,8 @@ impl Plan {
         let (mut said, mut truths) = (Vec::new(), Vec::new());
         let mut cuts = self.cuts.iter().cycle();
         let mut number = 0;
-        for batch in &self.batches {
+        let last = self.until_close.then(|| vec![(UNTIL_CLOSE, 2000)]);
+        for batch in self.batches.iter().chain(&last) {
             let (mut asked, mut answered) = (String::new(), String::new());
             for (shape, size) in batch {
                 let (response, line, bytes) = truth(number, *shape, *size);
@@ -358,17 +448,10 @@ impl Plan {
     }
 }
 
-fn told_of(role: Role, said: &[Said]) -> Vec<(String, u64)> {
+fn told_of(role: Role, said: &[Said], ending: &Ending) -> Vec<(String, u64)> {
     let mut wire = Wire::new(role);
-    for segment in said {
-        wire.now_ns = wire.now_ns.max(segment.time_ns);
-        wire.give(segment);
-        wire.engine.advance(segment.time_ns.saturating_sub(20_000_000), &mut wire.views);
-    }
-    wire.pause(1_000_000_000);
-    let lines = wire.told();
-    let bytes: Vec<_> = wire.views.iter().map(|view| view.message.response_bytes).collect();
-    lines.into_iter().zip(bytes).collect()
+    wire.hear(said, ending);
+    wire.views.iter().map(|view| (line(view), view.message.response_bytes)).collect()
 }
 
 proptest! {
@@ -376,42 +459,32 @@ proptest! {
 
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans(3, 4096 + 256)) {
-        let (said, truths) = plan.play();
-        prop_assert_eq!(told_of(plan.role, &said), truths);
+        let (mut said, truths) = plan.play();
+        let ending = damage(&mut said, &How::Closed(CloseReason::Finished).into());
+        prop_assert_eq!(told_of(plan.role, &said, &ending), truths);
     }
 
     #[test]
     fn damage_leaves_fewer_and_never_wrong_ones(
         plan in plans(3, 6000),
-        damage in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4), 0..8),
+        damages in damages(),
     ) {
-        let (mut said, truths) = plan.play();
-        for (index, kind) in damage {
-            if said.is_empty() {
-                break;
-            }
-            let at = index.index(said.len());
-            match kind {
-                0 => {
-                    said.remove(at);
-                }
-                1 => {
-                    let copy = said[at].clone();
-                    said.insert(at, copy);
-                }
-                2 if at + 1 < said.len() => said.swap(at, at + 1),
-                _ => {
-                    // Less of it was copied.
-                    let whole = said[at].clone();
-                    let length = whole.head.len() / 2;
-                    said[at] = Said { head: whole.head[..length].to_vec(), tail: Vec::new(), ..whole };
-                }
-            }
+        let (mut said, mut truths) = plan.play();
+        let ending = damage(&mut said, &damages);
+        if plan.until_close && ending.is_reset() {
+            let last = truths.last_mut().unwrap();
+            last.0 = last.0.replace("complete", "reset");
         }
-        for (line, bytes) in told_of(plan.role, &said) {
-            if line.ends_with("complete") {
-                prop_assert!(truths.contains(&(line.clone(), bytes)), "{line} {bytes}");
+        let mut wire = Wire::new(plan.role);
+        wire.hear(&said, &ending);
+        for view in &wire.views {
+            let told = (line(view), view.message.response_bytes);
+            if told.0.ends_with("complete") {
+                prop_assert!(truths.contains(&told), "{told:?}");
             }
+            let truths = truths.iter().map(|(line, _)| line.as_str());
+            prop_assert!(is_honest(view, truths, |asked, truth| asked == truth), "{view:?}");
+            prop_assert!(!view.message.error || told.0.ends_with("reset"), "{view:?}");
         }
     }
 
@@ -430,7 +503,7 @@ proptest! {
         wire.pause(1_000_000_000);
         wire.told();
         for view in &wire.views {
-            let told = (crate::testing::line(view), view.message.response_bytes);
+            let told = (line(view), view.message.response_bytes);
             prop_assert!(truths.contains(&told), "{told:?}");
         }
         // All but the one that was going on, and the one that it may have hidden.
@@ -467,6 +540,6 @@ proptest! {
                 segment.head[at] = value;
             }
         }
-        told_of(plan.role, &said);
+        told_of(plan.role, &said, &Ending::open());
     }
 }

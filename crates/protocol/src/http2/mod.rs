@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
 use hpack::Table;
 use pair::Stream;
@@ -245,9 +245,9 @@ impl Dialogue for Conversation {
         }
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         for stream in std::mem::take(&mut self.streams).into_values() {
-            let outcome = stream.outcome_at_close(reason);
+            let outcome = stream.outcome_at_close(ending.reason);
             self.conclude(stream, outcome, context);
         }
     }

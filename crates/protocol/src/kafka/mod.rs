@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
 use found::Names;
 use pair::{FetchSession, Request, Response};
@@ -112,7 +112,7 @@ struct Conversation {
 
 impl Conversation {
     fn new(start: Start) -> Conversation {
-        let way = || Way {
+        let way = |lost_to_ns| Way {
             place: if start.mid_stream { Place::Adrift } else { Place::Frame },
             end: Position::default(),
             at: Position::default(),
@@ -120,11 +120,12 @@ impl Conversation {
             ended: None,
             walk: None,
             is_losing: false,
-            lost_to_ns: 0,
+            lost_to_ns,
         };
         Conversation {
-            client: way(),
-            server: way(),
+            client: way(0),
+            // What was heard before may be the answers to what is read from here on.
+            server: way(start.server_heard.ended_ns),
             asking: None,
             pending: VecDeque::new(),
             answering: None,
@@ -299,7 +300,8 @@ impl Dialogue for Conversation {
             way.torn = None;
             way.ended = (left == 0).then_some(last);
         }
-        if std::mem::take(&mut way.is_losing) {
+        // What was not understood may have been anything.
+        if std::mem::take(&mut way.is_losing) || way.place == Place::Adrift {
             way.lost_to_ns = last.ended_ns;
         }
         if side == Side::Server
@@ -347,23 +349,23 @@ impl Dialogue for Conversation {
         }
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         self.settle(context);
         self.tear(Side::Client);
         self.tear(Side::Server);
         if let Some((request, response)) = self.answering.take() {
-            let is_torn = self.server.torn.is_some();
+            let is_torn = self.server.torn.is_some() || !ending.is_answer_seen;
             let outcome = if is_torn { Outcome::Partial } else { Outcome::Reset };
             request.report(Some(&response), outcome, context);
         }
-        let outcome = match reason {
+        let outcome = match ending.reason {
             CloseReason::Reset => Outcome::Reset,
             _ => Outcome::NoResponse,
         };
         let lost = self.server.torn.unwrap_or(self.reason);
         let asking = self.asking.take().filter(|asking| !asking.is_one_way());
         for request in std::mem::take(&mut self.pending).into_iter().chain(asking) {
-            if !self.may_be_answered(&request) {
+            if ending.is_answer_seen && !self.may_be_answered(&request) {
                 request.report(None, outcome, context);
             } else if !request.reported {
                 context.exchanges.give_up(lost, 1);

@@ -25,7 +25,7 @@ mod responses;
 
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::remembered::Remembered;
 use crate::stream::{Input, Origin, Step};
 use bson::{Level, Progress};
@@ -311,22 +311,23 @@ impl Dialogue for Conversation {
         }
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         let server_torn = self.server.torn;
         self.tear(Side::Client);
         self.tear(Side::Server);
         if let Some((request, reply)) = self.answering.take() {
-            let outcome = if server_torn.is_some() { Outcome::Partial } else { Outcome::Reset };
+            let is_torn = server_torn.is_some() || !ending.is_answer_seen;
+            let outcome = if is_torn { Outcome::Partial } else { Outcome::Reset };
             request.report(Some(&reply), outcome, context);
         }
-        let outcome = match reason {
+        let outcome = match ending.reason {
             CloseReason::Reset => Outcome::Reset,
             _ => Outcome::NoResponse,
         };
         let lost = server_torn.unwrap_or(self.reason);
         let asking = self.asking.take().filter(|asking| !asking.is_one_way);
         for request in std::mem::take(&mut self.pending).into_iter().chain(asking) {
-            if !self.may_be_answered(&request) {
+            if ending.is_answer_seen && !self.may_be_answered(&request) {
                 request.report(None, outcome, context);
             } else if !request.reported {
                 context.exchanges.give_up(lost, 1);

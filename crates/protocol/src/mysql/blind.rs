@@ -44,7 +44,7 @@ impl Conversation {
 
     /// Looks at how a segment ends, of the reply of which something is missing.
     pub(super) fn read_blind(&mut self, input: &Input<'_>) -> Step {
-        self.tail_is_due = false;
+        self.tail_is_due = input.cut;
         let ended = if input.cut { None } else { parse::ended(input.bytes) };
         self.ends_here = ended.is_some();
         match (ended, self.queue.front_mut()) {

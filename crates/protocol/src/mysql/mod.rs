@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Context, Dialogue, Ending, Entry, Side, Start};
 use crate::remembered::Remembered;
 use crate::sql::{Dialect, Statement};
 use crate::stream::{Input, Origin, Step};
@@ -172,7 +172,7 @@ impl Dialogue for Conversation {
         }
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         self.conclude_before(u64::MAX, context);
         if self.missing == Some(UnpairedReason::Gap) {
             // Its end may have been there.
@@ -182,10 +182,10 @@ impl Dialogue for Conversation {
             let Some(asked) = self.queue.get(index).filter(|asked| !asked.is_reported) else {
                 continue;
             };
-            let outcome = match (&asked.reply, reason) {
+            let outcome = match (&asked.reply, ending.reason) {
                 // It goes on until one side has enough.
                 (Some(_), CloseReason::Finished) if asked.stage == Stage::Events => {
-                    Outcome::Complete
+                    if ending.is_answer_seen { Outcome::Complete } else { Outcome::Partial }
                 }
                 (None, CloseReason::Finished) => Outcome::NoResponse,
                 _ => Outcome::Reset,

@@ -419,6 +419,28 @@ fn large_results_need_not_be_seen() {
 }
 
 #[test]
+fn what_is_lost_just_before_the_close_is_no_failure() {
+    let rows = vec!["secret"; 2000];
+    let large = packets(1, &result(OLD, 1, &rows, 2));
+    let (most, rest) = large.split_at(large.len() - 600);
+    // All of the end, or only that it was copied.
+    for is_cut in [false, true] {
+        let mut wire = session(Role::Client, OLD);
+        wire.client(query("SELECT a")).server(most);
+        let mut cut = wire.next_said(false, rest);
+        cut.head.truncate(300);
+        if is_cut {
+            wire.give(&cut);
+        }
+        wire.close(CloseReason::Finished);
+        assert!(wire.told().is_empty(), "{:?}", wire.views);
+    }
+    let mut wire = session(Role::Client, OLD);
+    wire.client(query("SELECT a")).unseen(false, packet(1, &ok(2))).close(CloseReason::Finished);
+    assert!(wire.told().is_empty(), "{:?}", wire.views);
+}
+
+#[test]
 fn large_files_need_not_be_seen() {
     let mut wire = session(Role::Client, NEW);
     let file: Vec<_> = (2..200).map(|number| packet(number, &b"1\tsecret\n".repeat(5))).collect();

@@ -78,7 +78,7 @@ impl Conversation {
 
     /// Looks for the end of the only open cycle, of whose answer something is missing.
     pub(super) fn read_blind(&mut self, input: &Input<'_>, context: &mut Context<'_>) -> Step {
-        self.tail_is_due = false;
+        self.tail_is_due = input.cut;
         if self.ready.is_some() {
             // The client has gone on, or the end was not the end.
             if !input.forced {

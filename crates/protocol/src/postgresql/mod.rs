@@ -26,7 +26,7 @@ use std::sync::Arc;
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 use compact_str::CompactString;
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start, Told};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start, Told};
 use crate::remembered::Remembered;
 use crate::sql::{Dialect, Statement};
 use crate::stream::{Input, Origin, Step};
@@ -238,7 +238,7 @@ impl Dialogue for Conversation {
         }
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         let unconfirmed = u64::from(self.unconfirmed.take().is_some());
         context.exchanges.give_up(UnpairedReason::MidStream, unconfirmed);
         self.conclude_before(u64::MAX, context);
@@ -252,7 +252,7 @@ impl Dialogue for Conversation {
             if is_told {
                 continue;
             }
-            let is_cut = self.reply.is_some() || reason != CloseReason::Finished;
+            let is_cut = self.reply.is_some() || ending.reason != CloseReason::Finished;
             let outcome = if is_cut { Outcome::Reset } else { Outcome::NoResponse };
             self.tell_unanswered(index, outcome, context);
             self.reply = None;

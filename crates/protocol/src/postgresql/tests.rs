@@ -403,6 +403,31 @@ fn large_results_and_copies_need_not_be_seen() {
 }
 
 #[test]
+fn what_is_lost_just_before_the_close_is_no_failure() {
+    let large = all(&[rows(2000), ready()]);
+    let (most, rest) = large.split_at(large.len() - 600);
+    // All of the end, or only that it was copied.
+    for is_cut in [false, true] {
+        for (begins, is_answered) in [(true, true), (false, true), (false, false)] {
+            let mut wire = session(Role::Client);
+            wire.client(query("SELECT a"));
+            if begins {
+                wire.server(most);
+            }
+            let end = if begins { rest } else { &large[..600] };
+            let mut cut = wire.next_said(false, if is_answered { end } else { &[] });
+            cut.head.truncate(cut.head.len() / 2);
+            if is_cut && is_answered {
+                wire.give(&cut);
+            }
+            wire.close(CloseReason::Finished);
+            let unanswered: &[&str] = &["SELECT SELECT a  no_response"];
+            assert_eq!(wire.told(), if is_answered { &[] } else { unanswered }, "{begins}");
+        }
+    }
+}
+
+#[test]
 fn an_older_connection_counts_from_its_next_request() {
     for role in [Role::Client, Role::Server] {
         let mut wire = Wire::with(role, Role::Unknown, true, Limits::default());

@@ -23,9 +23,9 @@ mod session;
 
 use std::collections::VecDeque;
 
-use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
+use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
 use parse::{Frames, Reading};
 use pending::{Pending, Push};
@@ -140,6 +140,8 @@ struct Conversation {
     is_resp: bool,
     /// When the client last said anything; `u64::MAX` where that was not seen, `None` when never.
     said_ns: Option<u64>,
+    /// Just after the last byte of it that was read or passed by.
+    said_to: Option<Position>,
     /// Just after the last byte that the server said.
     answered_to: (Position, Origin),
 }
@@ -164,6 +166,7 @@ impl Conversation {
             mid_stream: start.mid_stream,
             is_resp: false,
             said_ns: start.mid_stream.then_some(0),
+            said_to: None,
             answered_to: (Position::default(), start.server_heard),
         }
     }
@@ -217,7 +220,10 @@ impl Dialogue for Conversation {
 
     fn heard(&mut self, side: Side, end: Position, last: Origin) {
         if side == Side::Client {
-            self.said_ns = Some(last.ended_ns);
+            // A command that is not there yet is not said.
+            if self.said_to.replace(end) != Some(end) {
+                self.said_ns = Some(last.ended_ns);
+            }
             return;
         }
         self.answered_to = (end, last);
@@ -240,13 +246,16 @@ impl Dialogue for Conversation {
         self.report_silence(watermark_ns, context);
     }
 
-    fn close(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+    fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
         // Who was answered cannot be told, or whether anybody would have been.
         let is_lost = !self.proven && (self.mid_stream || !self.is_resp)
             || self.pipelines && self.replies == Place::Adrift;
         let reading = self.reading.take();
+        // What came until the end may be the replies to others.
+        let is_only = self.pending.len() == 1 && reading.is_none() && self.untold == 0;
+        let is_alone = is_only && !self.pipelines && self.adrift.is_none();
         for pending in std::mem::take(&mut self.pending).into_iter().chain(reading) {
-            match pending.outcome_at_close(reason) {
+            match pending.outcome_at_close(ending, is_alone) {
                 Some(outcome) if !is_lost || pending.response.is_some() => {
                     pending.report(outcome, &self.session, context);
                 }

@@ -5,7 +5,7 @@ use compact_str::{CompactString, format_compact};
 
 use super::commands::Command;
 use super::session::Session;
-use crate::dialogue::{Context, Told};
+use crate::dialogue::{Context, Ending, Told};
 use crate::stream::Origin;
 
 /// A command, and as much of its reply as was seen.
@@ -63,14 +63,16 @@ impl Pending {
     }
 
     /// What a connection's end makes of it; `None` where nobody can say.
-    pub(super) fn outcome_at_close(&self, reason: CloseReason) -> Option<Outcome> {
+    pub(super) fn outcome_at_close(&self, ending: Ending, is_alone: bool) -> Option<Outcome> {
         match &self.response {
-            Some(response) if response.is_open_ended && reason == CloseReason::Finished => {
-                Some(Outcome::Complete)
+            // Where it ends nobody can say but an orderly close of which nothing is missing.
+            Some(response) if response.is_open_ended => {
+                let is_orderly = ending.reason == CloseReason::Finished && ending.is_answer_seen;
+                Some(if is_orderly && is_alone { Outcome::Complete } else { Outcome::Partial })
             }
             Some(_) => Some(Outcome::Reset),
             None if self.maybe_answered => None,
-            None if reason == CloseReason::Reset => Some(Outcome::Reset),
+            None if ending.reason == CloseReason::Reset => Some(Outcome::Reset),
             None => Some(Outcome::NoResponse),
         }
     }

@@ -182,6 +182,7 @@ impl Conversation {
             self.lose_course(self.adrift.unwrap_or(UnpairedReason::Gap), context);
         }
         if !input.is_fresh() || !is_due && before > 0 {
+            self.pass_by(before, input, context);
             return Some(Step::Ignore);
         }
         match opening::opening(input.bytes, input.cut) {
@@ -191,18 +192,28 @@ impl Conversation {
                 self.conclude_open_ended(context);
                 self.read_opening(input, context)
             }
-            Reading::Whole(_) => Some(Step::Ignore),
-            Reading::More if is_due => Some(Step::More),
-            Reading::More => Some(Step::Ignore),
+            // This may be the middle of anything, and tells nothing.
+            _ if !is_due => {
+                self.pass_by(before, input, context);
+                Some(Step::Ignore)
+            }
+            Reading::Whole(_) | Reading::More => Some(Step::More),
             Reading::Invalid if !self.proven => None,
             // Something before that command was not answered after all.
             Reading::Invalid => {
-                if is_due {
-                    self.pipelines = true;
-                    self.lose_course(UnpairedReason::Gap, context);
-                }
+                self.pipelines = true;
+                self.lose_course(UnpairedReason::Gap, context);
                 Some(Step::Ignore)
             }
+        }
+    }
+
+    /// What is not read may answer a command that had been sent when it came.
+    fn pass_by(&mut self, next: usize, input: &Input<'_>, context: &mut Context<'_>) {
+        let last_ns = input.origin(input.bytes.len() - 1).ended_ns;
+        let is_due = |next: &Pending| next.is_turn && last_ns >= next.started_ns;
+        if self.pending.get(next).is_some_and(is_due) {
+            self.lose_course(self.adrift.unwrap_or(UnpairedReason::Gap), context);
         }
     }
 

@@ -130,6 +130,10 @@ impl Conversation {
         replies: bool,
         context: &mut Context<'_>,
     ) -> bool {
+        // What was passed by may have been its reply, told of before it.
+        if self.replies == Place::Adrift && started_ns < self.answered_to.1.ended_ns {
+            self.adrift.get_or_insert(UnpairedReason::Gap);
+        }
         if let Some(reason) = self.adrift {
             if !self.is_quiet(started_ns) {
                 context.exchanges.give_up(reason, 1);

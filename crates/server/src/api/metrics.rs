@@ -74,7 +74,8 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
     type Pick = fn(&Balance) -> &Tally;
     let quantities: [(&str, Pick); 2] =
         [("segments", |balance| &balance.segments), ("bytes", |balance| &balance.bytes)];
-    let sources = [("socket", &ledger.socket), ("tls", &ledger.tls)];
+    let sources =
+        [("socket", &ledger.socket), ("tls", &ledger.tls), ("datagram", &ledger.datagram)];
     for (quantity, pick) in quantities {
         type Amount = fn(&Tally) -> u64;
         let fates: [(&str, &str, Amount); 3] = [
@@ -100,6 +101,19 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
             }
         }
     }
+    if let Some(kernel) = ledger.kernel {
+        for (quantity, count) in [("segments", kernel.segments), ("bytes", kernel.bytes)] {
+            page.single(
+                &format!("alaz_kernel_seen_{quantity}_total"),
+                "counter",
+                &format!(
+                    "{} that the kernel side counted itself; those of source socket follow it.",
+                    capitalised(quantity)
+                ),
+                count,
+            );
+        }
+    }
     page.single(
         "alaz_exchanges_reported_total",
         "counter",
@@ -112,6 +126,31 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
         let count = ledger.exchanges.unpaired(reason);
         page.sample(name, &[("reason", reason.as_str())], count);
     }
+    let views = ledger.exchanges.views;
+    page.single(
+        "alaz_views_seen_total",
+        "counter",
+        "Views of exchanges: where both ends are on this host, there are two of each.",
+        views.seen,
+    );
+    page.single(
+        "alaz_views_joined_total",
+        "counter",
+        "Second views, reported as one exchange with the first.",
+        views.joined,
+    );
+    let name = "alaz_views_dropped_total";
+    page.family(name, "counter", "Views that are not part of what was reported, and why.");
+    let dropped = [("late", views.late), ("contradicted", views.contradicted), ("own", views.own)];
+    for (reason, count) in dropped {
+        page.sample(name, &[("reason", reason)], count);
+    }
+    page.single(
+        "alaz_views_waiting",
+        "gauge",
+        "Views that wait for the one of the other end.",
+        views.waiting,
+    );
     let name = "alaz_connections";
     page.family(name, "gauge", "Open connections by what they turned out to speak.");
     for (verdict, count) in ledger.connections.by_verdict() {

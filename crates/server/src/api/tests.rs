@@ -59,6 +59,8 @@ impl Site {
             let mut ledger = Ledger::default();
             ledger.socket.segments.parsed = 7;
             ledger.exchanges.reported = 3;
+            ledger.exchanges.views.contradicted = 2;
+            ledger.kernel = Some(alaz_model::KernelCount { segments: 8, bytes: 900 });
             ledger
         });
     }
@@ -438,6 +440,9 @@ async fn metrics_are_what_prometheus_reads() {
         r#"alaz_lost_bytes_total{source="tls",reason="ring_full"} 0"#.to_owned(),
         r#"alaz_exchanges_unpaired_total{reason="gap"} 0"#.to_owned(),
         "alaz_exchanges_reported_total 3".to_owned(),
+        "alaz_kernel_seen_segments_total 8".to_owned(),
+        "alaz_kernel_seen_bytes_total 900".to_owned(),
+        r#"alaz_views_dropped_total{reason="contradicted"} 2"#.to_owned(),
         "alaz_kernel_map_bytes 4096".to_owned(),
         "alaz_capture_up 1".to_owned(),
     ] {
