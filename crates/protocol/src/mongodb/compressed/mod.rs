@@ -4,6 +4,7 @@
 //! of itself.
 
 mod snappy;
+mod zstd;
 
 /// Bytes that a message is expanded to.
 pub(super) const EXPANDED_MAX: usize = 128 << 10;
@@ -26,6 +27,7 @@ pub(super) fn expand(compressor: u8, bytes: &[u8], size: usize) -> Option<Vec<u8
         NONE => bytes.get(..limit.min(bytes.len()))?.to_vec(),
         SNAPPY => snappy::expand(bytes, limit)?,
         ZLIB => inflate(bytes, limit)?,
+        ZSTD => zstd::expand(bytes, limit)?,
         _ => return None,
     };
     (!expanded.is_empty()).then_some(expanded)
