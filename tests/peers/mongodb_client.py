@@ -68,7 +68,7 @@ for number in range(50):
     orders.insert_one({"_id": number, "name": SECRET * number})
     assert orders.find_one({"_id": number})["name"] == SECRET * number
 fails(DuplicateKeyError, lambda: orders.insert_one({"_id": 7, "name": SECRET}))
-fails(OperationFailure, lambda: shop.command("noSuchCommand", SECRET))
+fails(OperationFailure, lambda: shop.command("noSuchCommand", 1, name=SECRET))
 fails(OperationFailure, lambda: list(orders.aggregate([{"$noSuchStage": SECRET}])))
 fails(BulkWriteError, lambda: orders.bulk_write(
     [InsertOne({"_id": 1}), UpdateOne({"_id": 2}, {"$set": {"name": SECRET}}), InsertOne({"_id": 3})],

@@ -13,6 +13,7 @@ mod idle;
 mod kafka;
 mod languages;
 mod mariadb;
+mod mongodb;
 mod nginx;
 mod opaque;
 mod postgresql;
