@@ -109,7 +109,8 @@ impl Conversation {
             contents: Contents::Nothing,
             torn: None,
             is_losing: false,
-            lost_to_ns: 0,
+            // What was heard then may answer what is read only now.
+            lost_to_ns: start.server_heard.ended_ns,
         };
         Conversation {
             client: way(),

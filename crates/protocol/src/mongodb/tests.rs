@@ -540,3 +540,15 @@ fn what_is_no_message_is_withdrawn_or_passed_by() {
     wire.client(ask(3, "find", "b")).server([0xff; 40]).server(answer(4, 3));
     assert_eq!(wire.told(), ["find shop.a ok complete", "find shop.b ok complete"]);
 }
+
+#[test]
+fn a_reply_that_comes_before_the_end_of_its_request_is_not_taken_for_none() {
+    let insert =
+        doc().text("insert", "orders").array("documents", [doc().text("x", &"x".repeat(2000))]);
+    let asked = msg(1, 0, 0, &insert.text("$db", "shop"));
+    let mut wire = client();
+    wire.client(&asked[..500]).unseen(true, &asked[500..]).server(answer(2, 1));
+    wire.close(CloseReason::Finished);
+    let told = wire.told();
+    assert!(!told.iter().any(|line| line.ends_with("no_response")), "{told:?}");
+}
