@@ -38,6 +38,13 @@ kafka_project=tests/peers/kafka/pom.xml
 kafka_jars=${CARGO_TARGET_DIR:-target}/peers/kafka
 has_kafka() { cmp -s "$kafka_project" "$kafka_jars/pom.xml"; }
 
+# The server and the driver that the tests of MongoDB run.
+ferretdb=v1.24.2
+mongodb_driver=(pymongo==4.20.1 python-snappy==0.7.3 backports.zstd==1.8.0)
+mongodb_peers=${CARGO_TARGET_DIR:-target}/peers/mongodb
+mongodb_versions="$ferretdb ${mongodb_driver[*]}"
+has_mongodb() { [ "$(cat "$mongodb_peers/versions" 2>/dev/null)" = "$mongodb_versions" ]; }
+
 # What is missing, by the names that the functions below know.
 missing() {
     has_clang || echo clang
@@ -79,6 +86,8 @@ missing() {
             has_kafka || echo kafka
             has node || echo nodejs
             has go || echo golang-go
+            has_python_module pip || echo python3-pip
+            has_mongodb || echo mongodb
             compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
             has mariadbd || echo mariadb-server
             has mariadb-slap || echo mariadb-client
@@ -143,6 +152,23 @@ install_kafka() {
     cp "$kafka_project" "$kafka_jars/"
 }
 
+install_mongodb() {
+    local module
+    rm -rf "$mongodb_peers"
+    mkdir -p "$mongodb_peers"
+    /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+        --target "$mongodb_peers/python" "${mongodb_driver[@]}"
+    module=$(go mod download -json "github.com/FerretDB/FerretDB@$ferretdb" |
+        sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    # It starts only where its source says which version it is, which the module does not.
+    cp -r "$module" "$mongodb_peers/source"
+    chmod -R u+w "$mongodb_peers/source"
+    echo "$ferretdb" >"$mongodb_peers/source/build/version/version.txt"
+    (cd "$mongodb_peers/source" && go build -trimpath -o ../ferretdb ./cmd/ferretdb)
+    rm -rf "$mongodb_peers/source"
+    echo "$mongodb_versions" >"$mongodb_peers/versions"
+}
+
 mapfile -t wanted < <(missing "$@")
 if [ "${#wanted[@]}" -eq 0 ]; then
     exit 0
@@ -165,7 +191,7 @@ for item in "${wanted[@]}"; do
     clang) install_clang ;;
     rust) install_rust ;;
     node) install_node ;;
-    kafka) ;;
+    kafka | mongodb) ;;
     rustfmt | rust-clippy) tools+=("$item") ;;
     *) packages+=("$item") ;;
     esac
@@ -173,6 +199,7 @@ done
 [ "${#packages[@]}" -eq 0 ] || install "${packages[@]}"
 [ "${#tools[@]}" -eq 0 ] || install_rust_tools "${tools[@]}"
 has_kafka || [[ " ${wanted[*]} " != *' kafka '* ]] || install_kafka
+has_mongodb || [[ " ${wanted[*]} " != *' mongodb '* ]] || install_mongodb
 
 still=$(missing "$@" | tr '\n' ' ')
 if [ -n "$still" ]; then

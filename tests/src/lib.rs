@@ -19,6 +19,7 @@ pub mod http;
 pub mod kafka;
 pub mod load;
 pub mod mariadb;
+pub mod mongodb;
 pub mod nginx;
 pub mod peers;
 pub mod postgresql;

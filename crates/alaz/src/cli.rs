@@ -183,7 +183,7 @@ pub(crate) enum WatchOutput {
 /// Which exchanges to show; all that are given must hold.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct FilterArgs {
-    /// Only these protocols: http, http2, grpc, postgresql, mysql, redis, amqp, kafka, dns
+    /// Only these protocols: http, http2, grpc, postgresql, mysql, redis, amqp, kafka, mongodb, dns
     #[arg(long, value_name = "P", value_delimiter = ',', value_parser = protocol)]
     pub(crate) protocol: Vec<Protocol>,
 

@@ -29,13 +29,15 @@ pub enum Protocol {
     Amqp,
     /// Apache Kafka's protocol.
     Kafka,
+    /// MongoDB's wire protocol.
+    Mongodb,
     /// DNS over UDP and TCP.
     Dns,
 }
 
 impl Protocol {
     /// Every protocol Alaz understands, in the order of the enumeration.
-    pub const ALL: [Protocol; 9] = [
+    pub const ALL: [Protocol; 10] = [
         Protocol::Http,
         Protocol::Http2,
         Protocol::Grpc,
@@ -44,6 +46,7 @@ impl Protocol {
         Protocol::Redis,
         Protocol::Amqp,
         Protocol::Kafka,
+        Protocol::Mongodb,
         Protocol::Dns,
     ];
 
@@ -59,6 +62,7 @@ impl Protocol {
             Protocol::Redis => "redis",
             Protocol::Amqp => "amqp",
             Protocol::Kafka => "kafka",
+            Protocol::Mongodb => "mongodb",
             Protocol::Dns => "dns",
         }
     }

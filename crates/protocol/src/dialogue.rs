@@ -158,6 +158,7 @@ pub(crate) const PROTOCOLS: &[Entry] = &[
     crate::http::ENTRY,
     crate::amqp::ENTRY,
     crate::kafka::ENTRY,
+    crate::mongodb::ENTRY,
     crate::dns::ENTRY,
     crate::postgresql::ENTRY,
     crate::mysql::ENTRY,

@@ -84,6 +84,7 @@ mod http2;
 mod join;
 mod kafka;
 mod limits;
+mod mongodb;
 mod mysql;
 mod pattern;
 mod postgresql;

@@ -14,6 +14,7 @@ mod idle;
 mod kafka;
 mod languages;
 mod mariadb;
+mod mongodb;
 mod nginx;
 mod opaque;
 mod postgresql;
