@@ -33,7 +33,8 @@ use pair::{Chain, Reply, Request};
 use parse::{Contents, Reading};
 
 /// MongoDB in the list of protocols.
-pub(crate) const ENTRY: Entry = Entry { protocol: Protocol::Mongodb, claim, begin };
+pub(crate) const ENTRY: Entry =
+    Entry { protocol: Protocol::Mongodb, wants_depth: false, claim, begin };
 
 /// A message that makes sense to its last byte, or as far as it is there.
 fn claim(bytes: &[u8], cut: bool) -> Claim {
