@@ -69,12 +69,14 @@ fn said_by(message: &DnsMessage) -> Side {
 fn begin(start: dialogue::Start) -> Box<dyn Dialogue> {
     let reason = start.mid_stream.then_some(UnpairedReason::MidStream);
     let half = Half { is_adrift: start.mid_stream, before_ns: 0 };
+    let answered_to_ns = start.server_heard.ended_ns;
     Box::new(Conversation {
         client: half,
         server: half,
         pending: Vec::new(),
         passing: None,
         missed: reason,
+        answered_to_ns,
         proven: false,
     })
 }
@@ -123,6 +125,8 @@ struct Conversation {
     passing: Option<u16>,
     /// Why something may not have been seen, if so.
     missed: Option<UnpairedReason>,
+    /// What was heard before this began, until then, may be answers to what is read from here on.
+    answered_to_ns: u64,
     /// An answer was seen to its question.
     proven: bool,
 }
@@ -168,7 +172,10 @@ impl Conversation {
     }
 
     fn ask(&mut self, message: DnsMessage, start: &Start, context: &mut Context<'_>) {
-        let Some(new) = Pending::new(message, start) else { return };
+        let Some(mut new) = Pending::new(message, start) else { return };
+        if start.origin.started_ns <= self.answered_to_ns {
+            new.lose(Side::Server);
+        }
         if let Some(index) = self.pending.iter().position(|pending| pending.id == new.id) {
             let same = &mut self.pending[index];
             let is_unanswered = same.reply.is_none() && !same.may_be_answered();
