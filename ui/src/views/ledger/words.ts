@@ -47,6 +47,8 @@ export const UNPAIRED: Record<string, string> = {
   truncated: 'the head was longer than what is copied',
   too_many_pending: 'too many requests waiting on one connection',
   withdrawn: 'the connection turned out to speak something else',
+  late: 'the answer came after its request had been given up',
+  unasked: 'nobody was seen to ask for this answer',
 };
 
 /** Open connections by what they speak, as sentences for the empty map. */
