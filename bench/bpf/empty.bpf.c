@@ -31,6 +31,12 @@ int on_exec(void *context)
 	return 0;
 }
 
+SEC("tp_btf/sched_process_fork")
+int on_fork(void *context)
+{
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int on_exit(void *context)
 {

@@ -14,7 +14,7 @@ struct Aligned<B: ?Sized>(B);
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/empty.bpf.o")));
 
 /// Where Alaz hooks in; named as its own programs there.
-const OURS: [&str; 5] = ["on_call_end", "on_state", "on_destroy", "on_exec", "on_exit"];
+const OURS: [&str; 6] = ["on_call_end", "on_state", "on_destroy", "on_fork", "on_exec", "on_exit"];
 /// Where those hook in who look at both ends of a call.
 const ENTER_AND_EXIT: [&str; 2] = ["on_call_begin", "on_call_end"];
 
