@@ -31,6 +31,7 @@ run: build ## build and start it: the map is on http://127.0.0.1:8014 (ARGS="--l
 
 test: deps-test ## format, lints, unit tests, end-to-end tests with real servers (root)
 	@$(STAGE) 'format' $(CARGO) fmt --all --check
+	@$(STAGE) 'lock file of the fuzz targets' $(CARGO) update --workspace --locked --manifest-path fuzz/Cargo.toml
 	@$(STAGE) 'lints' $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(STAGE) 'unit tests' $(CARGO) test --locked --workspace --exclude alaz-tests --no-fail-fast
 	@$(MAKE) build
