@@ -1,10 +1,12 @@
 //! The command line. Every option is described where a person looks for it: in `--help`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use alaz_capture::{Attachment, Options};
+use alaz_export::Backend;
 use alaz_model::Protocol;
 use alaz_server::{ExchangeFilter, parse_duration};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -159,15 +161,54 @@ pub(crate) struct RunArgs {
     /// Further host names by which browsers may reach the UI
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) allowed_hosts: Option<Vec<String>>,
+
+    /// Id of this cluster at an Anteon or Ddosify backend, to send requests to it
+    #[arg(long, value_name = "ID")]
+    pub(crate) monitoring_id: Option<String>,
+
+    /// That backend, such as https://api-alaz.getanteon.com:443
+    #[arg(long, value_name = "URL")]
+    pub(crate) backend_host: Option<Backend>,
+
+    /// Name of this node there [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
+
+    /// Most rows in one request to it [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<NonZeroU64>,
+
+    /// Send it the TCP connections that are open, every 30 s
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true")]
+    pub(crate) send_alive_tcp_connections: Option<bool>,
 }
 
 impl RunArgs {
     /// One of the options that was given, if any.
     fn given(&self) -> Option<&'static str> {
-        let RunArgs { listen, data_dir, allowed_hosts } = self;
-        let listen = listen.as_ref().map(|_| "--listen");
-        let data_dir = data_dir.as_ref().map(|_| "--data-dir");
-        listen.or(data_dir).or(allowed_hosts.as_ref().map(|_| "--allowed-hosts"))
+        let RunArgs {
+            listen,
+            data_dir,
+            allowed_hosts,
+            monitoring_id,
+            backend_host,
+            node_name,
+            batch_size,
+            send_alive_tcp_connections,
+        } = self;
+        [
+            ("--listen", listen.is_some()),
+            ("--data-dir", data_dir.is_some()),
+            ("--allowed-hosts", allowed_hosts.is_some()),
+            ("--monitoring-id", monitoring_id.is_some()),
+            ("--backend-host", backend_host.is_some()),
+            ("--node-name", node_name.is_some()),
+            ("--batch-size", batch_size.is_some()),
+            ("--send-alive-tcp-connections", send_alive_tcp_connections.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(option, is_given)| is_given.then_some(option))
     }
 }
 

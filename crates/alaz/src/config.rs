@@ -1,8 +1,10 @@
 //! Settings: flags over environment over file over defaults, and where each value came from.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
+use alaz_export::Backend;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::UserMessageFormatter;
@@ -18,6 +20,16 @@ pub(crate) struct Config {
     pub(crate) data_dir: Setting<PathBuf>,
     /// Further host names by which browsers may reach the UI.
     pub(crate) allowed_hosts: Setting<Vec<String>>,
+    /// The cluster's id at an Anteon backend.
+    pub(crate) monitoring_id: Setting<Option<String>>,
+    /// That backend. Exchanges are sent to it where both this and the id are given.
+    pub(crate) backend_host: Setting<Option<Backend>>,
+    /// The name of this node there.
+    pub(crate) node_name: Setting<String>,
+    /// The most rows in one request to it.
+    pub(crate) batch_size: Setting<u64>,
+    /// Whether connections that are open are sent to it.
+    pub(crate) send_alive_tcp_connections: Setting<bool>,
 }
 
 /// A value and its origin.
@@ -80,6 +92,17 @@ struct FileSettings {
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     allowed_hosts: Option<Vec<String>>,
+    monitoring_id: Option<String>,
+    #[serde(default, deserialize_with = "backend_in_file")]
+    backend_host: Option<Backend>,
+    node_name: Option<String>,
+    batch_size: Option<NonZeroU64>,
+    send_alive_tcp_connections: Option<bool>,
+}
+
+fn backend_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Backend>, D::Error> {
+    let text = Option::<String>::deserialize(value)?;
+    text.map(|text| text.parse()).transpose().map_err(D::Error::custom)
 }
 
 fn listen_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::Error> {
@@ -91,6 +114,7 @@ fn listen_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAd
 pub(crate) struct Surroundings<'a> {
     pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
     pub(crate) is_root: bool,
+    pub(crate) host_name: &'a str,
 }
 
 impl Config {
@@ -127,6 +151,41 @@ impl Config {
                 }),
                 settings.allowed_hosts,
                 Vec::new,
+            )?,
+            monitoring_id: layers.pick(
+                ("--monitoring-id", args.monitoring_id.clone().map(Some)),
+                ("MONITORING_ID", |text| Ok(Some(text.to_owned()))),
+                settings.monitoring_id.map(Some),
+                || None,
+            )?,
+            backend_host: layers.pick(
+                ("--backend-host", args.backend_host.clone().map(Some)),
+                ("BACKEND_HOST", |text| text.parse().map(Some).map_err(|error| format!("{error}"))),
+                settings.backend_host.map(Some),
+                || None,
+            )?,
+            node_name: layers.pick(
+                ("--node-name", args.node_name.clone()),
+                ("NODE_NAME", |text| Ok(text.to_owned())),
+                settings.node_name,
+                || surroundings.host_name.to_owned(),
+            )?,
+            batch_size: layers.pick(
+                ("--batch-size", args.batch_size.map(NonZeroU64::get)),
+                ("BATCH_SIZE", |text| {
+                    let number = text.parse().map(NonZeroU64::get);
+                    number.map_err(|_| format!("'{text}' is no number of rows, such as 1000"))
+                }),
+                settings.batch_size.map(NonZeroU64::get),
+                || 1000,
+            )?,
+            send_alive_tcp_connections: layers.pick(
+                ("--send-alive-tcp-connections", args.send_alive_tcp_connections),
+                ("SEND_ALIVE_TCP_CONNECTIONS", |text| {
+                    text.parse().map_err(|_| format!("'{text}' is neither true nor false"))
+                }),
+                settings.send_alive_tcp_connections,
+                || false,
             )?,
         })
     }
@@ -217,7 +276,7 @@ mod tests {
         let variable = |name: &str| {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        let surroundings = Surroundings { variable: &variable, is_root };
+        let surroundings = Surroundings { variable: &variable, is_root, host_name: "host" };
         Config::resolve(args, file.map(|_| path.as_path()), &surroundings)
             .map_err(|error| error.to_string())
     }
@@ -230,6 +289,36 @@ mod tests {
         assert_eq!(config.listen.origin, Origin::Default);
         let config = resolve(&RunArgs::default(), None, &[("HOME", "/home/a")], false).unwrap();
         assert_eq!(config.data_dir.value, Path::new("/home/a/.local/state/alaz"));
+    }
+
+    #[test]
+    fn the_originals_names_keep_their_meaning() {
+        let environment = [
+            ("MONITORING_ID", "0ce2"),
+            ("BACKEND_HOST", "https://api-alaz.getanteon.com:443"),
+            ("NODE_NAME", "ip-10-0-1-7"),
+            ("BATCH_SIZE", "200"),
+            ("SEND_ALIVE_TCP_CONNECTIONS", "true"),
+        ];
+        let config = resolve(&RunArgs::default(), None, &environment, true).unwrap();
+        let backend = config.backend_host.value.map(|backend| backend.to_string());
+        assert_eq!(config.monitoring_id.value.as_deref(), Some("0ce2"));
+        assert_eq!(backend.as_deref(), Some("https://api-alaz.getanteon.com:443"));
+        assert_eq!((&*config.node_name.value, config.batch_size.value), ("ip-10-0-1-7", 200));
+        assert!(config.send_alive_tcp_connections.value);
+        let config = resolve(&RunArgs::default(), None, &[("MONITORING_ID", "")], true).unwrap();
+        assert_eq!((config.monitoring_id.value, &*config.node_name.value), (None, "host"));
+        for wrong in [
+            ("BACKEND_HOST", "api-alaz.getanteon.com"),
+            ("BATCH_SIZE", "0"),
+            ("SEND_ALIVE_TCP_CONNECTIONS", "yes"),
+        ] {
+            let message = resolve(&RunArgs::default(), None, &[wrong], true).unwrap_err();
+            assert!(message.contains(wrong.0) && message.contains(wrong.1), "{message}");
+        }
+        let file = Some("backend_host: backend:443\n");
+        let message = resolve(&RunArgs::default(), file, &[], true).unwrap_err();
+        assert!(message.contains("https://backend.example:443"), "{message}");
     }
 
     #[test]

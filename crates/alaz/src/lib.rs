@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! capture ─► protocol (engine) ─► protocol (join) ─► identity ─► flow ─► server
+//!                                                              └► export
 //! ```
 //!
 //! [`pipeline::Pipeline`] is that order up to identified exchanges, free of threads, clocks and
@@ -16,6 +17,7 @@ mod cli;
 mod commands;
 mod config;
 mod depth;
+mod export;
 mod output;
 mod own_addresses;
 pub mod pipeline;

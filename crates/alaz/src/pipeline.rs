@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
+use alaz_export::{OpenConnection, OwnClients};
 use alaz_flow::{ConnectionLimits, Connections};
 use alaz_identity::Processes;
 use alaz_model::{
-    Balance, Clock, ConnectionFacts, ConnectionKey, Event, Exchange, KernelCount, Ledger,
-    LossReason, View,
+    Balance, Clock, Connection, ConnectionFacts, ConnectionKey, Event, Exchange, KernelCount,
+    Ledger, LossReason, ObservedBy, View,
 };
 use alaz_protocol::{Datagrams, Engine, Join};
 
@@ -43,6 +44,8 @@ pub struct Pipeline {
     own: u64,
     /// Servers of this process. Addresses come and go; those that went are kept, up to the limit.
     excluded: HashSet<SocketAddr>,
+    /// Where this process's own clients connect from.
+    own_clients: OwnClients,
 }
 
 /// The most addresses of servers that are left out.
@@ -65,6 +68,7 @@ impl Pipeline {
             reported: 0,
             own: 0,
             excluded: HashSet::new(),
+            own_clients: OwnClients::default(),
         }
     }
 
@@ -75,6 +79,19 @@ impl Pipeline {
             self.engine.exclude_server(address);
             self.connections.exclude_server(address);
         }
+    }
+
+    /// Leaves out what these clients of this process say, whoever they talk to.
+    pub fn exclude_clients(&mut self, own: OwnClients) {
+        self.own_clients = own;
+    }
+
+    /// Tells of the connections that are open at this time (monotonic), as far as their clients are
+    /// on this host.
+    pub fn open_connections(&self, now_ns: u64, mut tell: impl FnMut(OpenConnection)) {
+        self.connections.open_connections(now_ns, |client, server| {
+            tell(OpenConnection { client, server });
+        });
     }
 
     /// Replaces the clock, whose offset drifts as the wall clock is corrected.
@@ -98,7 +115,7 @@ impl Pipeline {
             Event::Open(connection) => {
                 self.engine.open(connection, &mut self.views);
                 self.join.open(connection);
-                self.connections.open(connection);
+                self.open_connection(connection);
             }
             Event::Close(close) => {
                 self.engine.close(close, &mut self.views);
@@ -179,6 +196,14 @@ impl Pipeline {
         ledger
     }
 
+    fn open_connection(&mut self, opened: &Connection) {
+        let ends = [opened.local, opened.remote];
+        match ends.into_iter().any(|end| self.own_clients.contains(end)) {
+            true => self.connections.open_own(opened),
+            false => self.connections.open(opened),
+        }
+    }
+
     fn pass_on(&mut self, sink: &mut impl Sink) {
         if self.views.is_empty() && self.told.is_empty() {
             return;
@@ -193,7 +218,7 @@ impl Pipeline {
     fn report(&mut self, sink: &mut impl Sink) {
         for mut exchange in self.joined.drain(..) {
             self.processes.identify(&mut exchange, &self.clock);
-            if is_own(&exchange) {
+            if is_alaz(&exchange) || is_of_client(&exchange, &self.own_clients) {
                 self.own += 1;
                 continue;
             }
@@ -218,9 +243,15 @@ fn add_datagrams(balance: &mut Balance, kernel: &KernelCounters) {
 }
 
 /// An Alaz, this one or another, is at either end.
-fn is_own(exchange: &Exchange) -> bool {
+fn is_alaz(exchange: &Exchange) -> bool {
     let ends = [&exchange.client, &exchange.server];
     ends.iter().any(|end| end.process.as_ref().is_some_and(|process| process.is_alaz))
+}
+
+/// One of these clients of this process was heard by a server of this host. The kernel side leaves
+/// this process's own calls out, so nothing else tells.
+fn is_of_client(exchange: &Exchange, own: &OwnClients) -> bool {
+    exchange.observed_by == ObservedBy::Server && own.contains(exchange.client.address)
 }
 
 #[cfg(test)]

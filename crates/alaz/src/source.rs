@@ -13,6 +13,7 @@ use alaz_capture::{
     Capture, Datagram as PacketDatagram, Frame, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
     RecordingError, RecordingReader, decode,
 };
+use alaz_export::{OpenConnection, OwnClients};
 use alaz_identity::Processes;
 use alaz_model::{Clock, Datagram, Direction, Event, Ledger, UnixNanos};
 use anyhow::Context;
@@ -40,21 +41,40 @@ pub(crate) const PROCESS_LIMIT: usize = 16_384;
 pub(crate) trait Consumer: Sink {
     /// A pass over the ring is done; `ledger` gives the balance so far. Breaking ends the capture.
     fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()>;
+
+    /// Whether it is time to tell it of all connections that are open. Not everybody wants to know.
+    fn wants_open_connections(&mut self) -> bool {
+        false
+    }
+
+    /// This one is open.
+    fn open_connection(&mut self, _: OpenConnection) {}
 }
 
-/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger. What is
-/// said to a server of this process, which listens at `serving`, is left out.
+/// What of the traffic is this process's own.
+#[derive(Default)]
+pub(crate) struct Own {
+    /// Where it listens.
+    pub(crate) serving: Option<SocketAddr>,
+    /// Where its clients connect from.
+    pub(crate) clients: OwnClients,
+}
+
+/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger. What this
+/// process says and hears itself is left out.
 pub(crate) fn capture(
     mut capture: Capture,
     mut pipeline: Pipeline,
     stop: &AtomicBool,
     duration: Option<Duration>,
-    serving: Option<SocketAddr>,
+    own: Own,
     consumer: &mut impl Consumer,
 ) -> anyhow::Result<Ledger> {
+    let Own { serving, clients } = own;
     let started = Instant::now();
     let mut looked_at = started;
     exclude(&mut pipeline, serving);
+    pipeline.exclude_clients(clients);
     let latest = Cell::new(capture.counters()?);
     let mut depth = Depth::default();
     loop {
@@ -71,6 +91,9 @@ pub(crate) fn capture(
             || duration.is_some_and(|limit| started.elapsed() >= limit)
         {
             break;
+        }
+        if consumer.wants_open_connections() {
+            pipeline.open_connections(monotonic_ns(), |open| consumer.open_connection(open));
         }
         if looked_at.elapsed() > LOOK_AGAIN {
             looked_at = Instant::now();

@@ -22,6 +22,7 @@ mod connection_facts;
 mod endpoint;
 mod event;
 mod exchange;
+mod export;
 mod ledger;
 mod time;
 
@@ -30,6 +31,7 @@ pub use connection_facts::{ConnectFailure, ConnectionEnd, ConnectionFacts};
 pub use endpoint::{Container, Endpoint, EndpointKind, Process};
 pub use event::{Event, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};
+pub use export::{ExportLedger, ExportLoss, LeftOut};
 pub use ledger::{
     Balance, ConnectionLedger, ExchangeLedger, KernelCount, Ledger, LossReason, Tally,
     UnpairedReason, UntoldConnections, ViewLedger,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Tr
 use std::time::{Duration, Instant};
 
 use alaz_flow::{Limits, Recorder};
-use alaz_model::{ConnectionFacts, Exchange, Ledger, UnixNanos};
+use alaz_model::{ConnectionFacts, Exchange, ExportLedger, Ledger, UnixNanos};
 use tokio::sync::watch;
 
 use crate::filter::ExchangeFilter;
@@ -21,8 +21,10 @@ const EARLY_NS: u64 = 100_000_000;
 /// How long a reader waits for them: a few passes more than that.
 const FRESH_TIMEOUT: Duration = Duration::from_millis(300);
 
+/// Tells what became of an exporter's rows.
+type Export = Box<dyn Fn() -> ExportLedger + Send + Sync>;
+
 /// Everything that the server shows. The capture fills it through a [`Feed`].
-#[derive(Debug)]
 pub struct Live {
     pub(crate) host: String,
     pub(crate) started: Instant,
@@ -39,6 +41,7 @@ pub struct Live {
     store: RwLock<Store>,
     recent: Mutex<Recent>,
     capture: Mutex<CaptureState>,
+    exports: Mutex<Vec<Export>>,
 }
 
 /// What is known of the capture.
@@ -65,6 +68,7 @@ impl Live {
             connections_refused: AtomicU64::new(0),
             store: RwLock::default(),
             recent: Mutex::default(),
+            exports: Mutex::default(),
             capture: Mutex::new(CaptureState {
                 ledger: Ledger::default(),
                 kernel_map_bytes: 0,
@@ -78,6 +82,15 @@ impl Live {
         let mut capture = lock(&self.capture);
         capture.kernel_map_bytes = kernel_map_bytes;
         capture.not_ready = None;
+    }
+
+    /// An exporter runs; `ledger` tells what became of its rows.
+    pub fn add_export(&self, ledger: impl Fn() -> ExportLedger + Send + Sync + 'static) {
+        lock(&self.exports).push(Box::new(ledger));
+    }
+
+    pub(crate) fn exports(&self) -> Vec<ExportLedger> {
+        lock(&self.exports).iter().map(|export| export()).collect()
     }
 
     pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {
@@ -132,6 +145,12 @@ impl Live {
 /// A panic elsewhere leaves figures behind that are still worth showing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("host", &self.host).finish_non_exhaustive()
+    }
 }
 
 /// The writing side, for the one thread that captures.

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::output;
 use crate::output::streams::{print, say};
 use crate::pipeline::Sink;
-use crate::source::{self, Consumer};
+use crate::source::{self, Consumer, Own};
 
 /// Of a running Alaz, or of a capture that lasts as long as is asked for.
 pub(crate) fn run(args: &MapArgs, config: &Config, options: &Options) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ fn capture(duration: Duration, options: &Options) -> anyhow::Result<Map> {
     let start = source::unix_now();
     let mut counting = Counting { recorder: Recorder::new(Limits::default()) };
     let pipeline = source::live_pipeline();
-    source::capture(capture, pipeline, &stop, Some(duration), None, &mut counting)?;
+    source::capture(capture, pipeline, &stop, Some(duration), Own::default(), &mut counting)?;
     let end = source::unix_now();
     Ok(counting.map(start, end))
 }

@@ -37,7 +37,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let config = |args: &RunArgs| {
         let variable = |name: &str| std::env::var(name).ok();
         let is_root = rustix::process::geteuid().is_root();
-        Config::resolve(args, file, &Surroundings { variable: &variable, is_root })
+        let host_name = host_name();
+        Config::resolve(
+            args,
+            file,
+            &Surroundings { variable: &variable, is_root, host_name: &host_name },
+        )
     };
     let options = cli.capture.options();
     match cli.command.unwrap_or(Command::Run(cli.run)) {
@@ -50,6 +55,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(args) => settings::run(&config(&args)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Starts capturing, or says why not and where to look further.
@@ -89,7 +98,7 @@ mod tests {
     #[test]
     fn errors_say_each_cause_once() {
         let missing = Path::new("/nonexistent/file");
-        let surroundings = Surroundings { variable: &|_| None, is_root: true };
+        let surroundings = Surroundings { variable: &|_| None, is_root: true, host_name: "host" };
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
         let from = FromArgs { server: Some(format!("http://{nowhere}")), capture: false };
         let io = std::io::Error::from_raw_os_error(1);

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use alaz_capture::Options;
+use alaz_export::OpenConnection;
 use alaz_flow::Limits;
 use alaz_model::{ConnectionFacts, Exchange, Ledger};
 use alaz_server::{Feed, Hosts, Live, Server};
 use anyhow::Context;
 
 use crate::config::Config;
+use crate::export::{self, Anteon};
 use crate::output::streams::say;
 use crate::pipeline::Sink;
-use crate::source::{self, Consumer};
+use crate::source::{self, Consumer, Own};
 
 /// Until the user stops it.
 pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
@@ -26,12 +28,12 @@ pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
         format!("cannot listen on {listen}; choose another address with --listen")
     })?;
     let stop = source::stop_signal()?;
-    let live = Live::new(host_name());
+    let live = Live::new(super::host_name());
     let hosts = Hosts::new(listen, &config.allowed_hosts.value);
     let address = listener.local_addr().unwrap_or(listen);
     let server = Server::start(listener, Arc::clone(&live), hosts).context("cannot serve")?;
     // The pages answer before the capture runs; they say that it does not yet.
-    let result = capture(&live, address, &config.data_dir.value, options, &stop);
+    let result = capture(&live, address, config, options, &stop);
     server.stop();
     result
 }
@@ -39,28 +41,38 @@ pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
 fn capture(
     live: &Arc<Live>,
     address: SocketAddr,
-    data_dir: &Path,
+    config: &Config,
     options: &Options,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     let capture = super::start_capture(options)?;
-    make_data_dir(data_dir)?;
+    make_data_dir(&config.data_dir.value)?;
+    let own = Own { serving: Some(address), ..Own::default() };
+    let anteon = export::anteon(config, &own.clients)?;
+    if let Some(anteon) = &anteon {
+        live.add_export(anteon.ledger());
+    }
     live.set_ready(capture.map_bytes());
     say(format_args!("alaz: watching this machine; the map is on http://{}", browsable(address)));
     let pipeline = source::live_pipeline();
-    let mut serving = Serving { feed: Feed::new(Arc::clone(live), Limits::default()) };
-    source::capture(capture, pipeline, stop, None, Some(address), &mut serving)?;
+    let feed = Feed::new(Arc::clone(live), Limits::default());
+    let mut serving = Serving { feed, anteon };
+    source::capture(capture, pipeline, stop, None, own, &mut serving)?;
     Ok(())
 }
 
-/// Hands over to the server what the pipeline gives.
+/// Hands over to the server, and to who is elsewhere, what the pipeline gives.
 struct Serving {
     feed: Feed,
+    anteon: Option<Anteon>,
 }
 
 impl Sink for Serving {
     fn exchange(&mut self, exchange: &Exchange) {
         self.feed.exchange(exchange);
+        if let Some(anteon) = &mut self.anteon {
+            anteon.exchange(exchange);
+        }
     }
 
     fn connection(&mut self, facts: &ConnectionFacts) {
@@ -71,7 +83,20 @@ impl Sink for Serving {
 impl Consumer for Serving {
     fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()> {
         self.feed.pass(source::unix_now(), ledger);
+        if let Some(anteon) = &mut self.anteon {
+            anteon.pass();
+        }
         ControlFlow::Continue(())
+    }
+
+    fn wants_open_connections(&mut self) -> bool {
+        self.anteon.as_mut().is_some_and(Anteon::wants_open_connections)
+    }
+
+    fn open_connection(&mut self, connection: OpenConnection) {
+        if let Some(anteon) = &mut self.anteon {
+            anteon.open_connection(connection);
+        }
     }
 }
 
@@ -82,10 +107,6 @@ fn make_data_dir(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(wrong)?;
     let probe = path.join(".writable");
     std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).with_context(wrong)
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Where a browser on this host finds it.

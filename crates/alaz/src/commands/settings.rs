@@ -18,10 +18,23 @@ fn yaml(config: &Config) -> String {
     let listen = config.listen.value.to_string();
     let data_dir = config.data_dir.value.to_string_lossy();
     let hosts: Vec<_> = config.allowed_hosts.value.iter().map(|host| scalar(host)).collect();
+    let text =
+        |value: Option<String>| value.map_or_else(String::new, |it| scalar(&it).into_owned());
+    let backend = config.backend_host.value.as_ref().map(ToString::to_string);
+    let alive = &config.send_alive_tcp_connections;
     [
         line("listen", &scalar(&listen), &config.listen.origin),
         line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
         line("allowed_hosts", &format!("[{}]", hosts.join(", ")), &config.allowed_hosts.origin),
+        line(
+            "monitoring_id",
+            &text(config.monitoring_id.value.clone()),
+            &config.monitoring_id.origin,
+        ),
+        line("backend_host", &text(backend), &config.backend_host.origin),
+        line("node_name", &scalar(&config.node_name.value), &config.node_name.origin),
+        line("batch_size", &config.batch_size.value, &config.batch_size.origin),
+        line("send_alive_tcp_connections", &alive.value, &alive.origin),
     ]
     .concat()
 }
@@ -44,7 +57,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_a_settings_file() {
-        let surroundings = Surroundings { variable: &|_| None, is_root: true };
+        let surroundings = Surroundings { variable: &|_| None, is_root: true, host_name: "a host" };
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("alaz.yaml");
         for (listen, data_dir) in [
@@ -56,6 +69,9 @@ mod tests {
                 listen: Some(listen.parse().unwrap()),
                 data_dir: Some(data_dir.into()),
                 allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
+                monitoring_id: Some("'1' # 2".to_owned()),
+                backend_host: Some("https://[::1]:443/api".parse().unwrap()),
+                ..RunArgs::default()
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();
@@ -63,6 +79,11 @@ mod tests {
             assert_eq!(read.listen.value, config.listen.value);
             assert_eq!(read.data_dir.value, config.data_dir.value);
             assert_eq!(read.allowed_hosts.value, config.allowed_hosts.value);
+            assert_eq!(read.monitoring_id.value, config.monitoring_id.value);
+            assert_eq!(read.backend_host.value, config.backend_host.value);
+            assert_eq!(read.node_name.value, "a host");
+            assert_eq!(read.batch_size.value, 1000);
+            assert!(!read.send_alive_tcp_connections.value);
         }
     }
 }

@@ -108,6 +108,21 @@ fn passed(from: Option<Position>, to: Option<Position>) -> Option<u64> {
     to?.0.checked_sub(from?.0)
 }
 
+/// The two sides of a connection whose client's end is there; `listener` is known where the server's
+/// end is.
+pub(super) fn endpoints(
+    client: &End,
+    server: Option<&End>,
+    listener: Option<Listener>,
+) -> (Endpoint, Endpoint) {
+    let server = match (server, listener) {
+        (Some(server), listener) => server.endpoint(client.remote, listener),
+        (None, Some(listener)) => listener.endpoint(client.remote),
+        (None, None) => Endpoint::at(client.remote),
+    };
+    (client.endpoint(client.local, None), server)
+}
+
 /// The facts of a connection by its ends, at least one of which is there and over; `listener` is
 /// known where the server's end is.
 pub(super) fn of_ends(

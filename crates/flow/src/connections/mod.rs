@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use alaz_model::{
-    Close, Connection, ConnectionFacts, ConnectionKey, Measures, Process, Refused, Role, Segment,
-    UntoldConnections,
+    Close, Connection, ConnectionFacts, ConnectionKey, Endpoint, Measures, Process, Refused, Role,
+    Segment, UntoldConnections,
 };
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -95,6 +95,15 @@ impl Connections {
 
     /// A connection came into sight. If its socket was another one before, that end was not seen.
     pub fn open(&mut self, opened: &Connection) {
+        self.add(opened, self.is_own(opened));
+    }
+
+    /// The same of one that is Alaz's own, though its addresses do not tell: nothing is told of it.
+    pub fn open_own(&mut self, opened: &Connection) {
+        self.add(opened, true);
+    }
+
+    fn add(&mut self, opened: &Connection, is_own: bool) {
         let key = opened.key;
         match self.ends.get(&key.socket) {
             Some(known) if known.key.generation >= key.generation => return,
@@ -112,7 +121,7 @@ impl Connections {
             return;
         }
         let pair = PairKey::of(opened);
-        let mut end = End::new(opened, pair, self.is_own(opened));
+        let mut end = End::new(opened, pair, is_own);
         match self.single.remove(&pair) {
             Some(other) if let Some(first) = self.get_mut(other) => {
                 first.other = Some(key);
@@ -211,6 +220,24 @@ impl Connections {
         self.advance(u64::MAX, told);
         self.ends.clear();
         self.single.clear();
+    }
+
+    /// The connections that are open now, as far as their client is on this host: it, and the server
+    /// at the address that it used.
+    pub fn open_connections(&self, now_ns: u64, mut tell: impl FnMut(Endpoint, Endpoint)) {
+        for end in self.ends.values() {
+            let other = end.other.and_then(|other| self.get(other));
+            let is_own = end.is_own || other.is_some_and(|other| other.is_own);
+            if is_own || end.closed.is_some() || self.role_of(end, other) != Role::Client {
+                continue;
+            }
+            let at = other.map_or((end.remote, end.namespace), |it| (it.local, it.namespace));
+            let (client, server) = facts::endpoints(end, other, self.listeners.find(at, now_ns));
+            let is_alaz = |end: &Endpoint| end.process.as_ref().is_some_and(|it| it.is_alaz);
+            if !is_alaz(&client) && !is_alaz(&server) {
+                tell(client, server);
+            }
+        }
     }
 
     /// What became of those that nothing was told of.

@@ -336,6 +336,47 @@ fn alaz_does_not_tell_of_itself() {
 }
 
 #[test]
+fn connections_that_are_alazs_own_are_not_told_of() {
+    for own in [1, 2] {
+        let mut told = Told::new(ConnectionLimits::default());
+        for (socket, role) in [(1, Role::Client), (2, Role::Server)] {
+            let opened = end(socket, role);
+            match socket == own {
+                true => told.connections.open_own(&opened),
+                false => told.connections.open(&opened),
+            }
+        }
+        told.connections.open_connections(100, |client, _| panic!("{client:?}"));
+        told.closes(1, CloseReason::Finished, 1000);
+        told.closes(2, CloseReason::Finished, 1000);
+        assert_eq!((told.facts.len(), told.connections.untold().own), (0, 1));
+    }
+}
+
+#[test]
+fn open_connections_are_those_of_clients_here() {
+    let open = |told: &Told| {
+        let mut open = Vec::new();
+        told.connections.open_connections(100, |client, server| {
+            open.push((client.workload().to_string(), server.workload().to_string()));
+        });
+        open
+    };
+    let mut told = Told::both();
+    assert_eq!(open(&told), [("curl".to_owned(), "nginx".to_owned())]);
+    told.closes(1, CloseReason::Finished, 1000);
+    assert_eq!(open(&told), []);
+    // The server's end alone is another host's to tell.
+    let mut told = Told::new(ConnectionLimits::default());
+    told.connections.open(&end(2, Role::Server));
+    assert_eq!(open(&told), []);
+    let mut told = Told::new(ConnectionLimits::default());
+    told.connections.open(&Connection { remote: ELSEWHERE.into(), ..end(3, Role::Client) });
+    told.uses(3, "curl", 11);
+    assert_eq!(open(&told), [("curl".to_owned(), "10.0.0.9".to_owned())]);
+}
+
+#[test]
 fn ends_and_listeners_are_bounded() {
     let limits = ConnectionLimits { ends: 4, listeners: 3 };
     let mut told = Told::new(limits);

@@ -220,6 +220,9 @@ impl Conversation {
         ];
         let mut attributes = Attributes::new();
         attributes.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
+        if matches!(asked.subject, Subject::Statement { .. }) {
+            attributes.push(("alaz.prepared", CompactString::const_new("true")));
+        }
         attributes
     }
 

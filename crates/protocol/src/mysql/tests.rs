@@ -381,7 +381,7 @@ fn an_older_connection_counts_from_its_next_command() {
             assert_eq!(wire.views[0].role, role);
             assert_eq!(
                 wire.views[0].message.attributes.as_slice(),
-                [("db.operation.name", "EXECUTE".into())]
+                [("db.operation.name", "EXECUTE".into()), ("alaz.prepared", "true".into())]
             );
         }
     }

@@ -78,6 +78,22 @@ impl Asked {
     pub(super) fn is_exchange(&self) -> bool {
         matches!(self.awaited, Awaited::Query(_) | Awaited::FunctionCall | Awaited::Execute { .. })
     }
+
+    /// Whether it is about a statement of the extended protocol.
+    fn is_extended(&self) -> bool {
+        match self.awaited {
+            Awaited::Parse { .. }
+            | Awaited::Bind { .. }
+            | Awaited::Describe { .. }
+            | Awaited::Execute { .. } => true,
+            Awaited::Query(_)
+            | Awaited::FunctionCall
+            | Awaited::Close { .. }
+            | Awaited::Startup
+            | Awaited::Encryption
+            | Awaited::Sync => false,
+        }
+    }
 }
 
 /// What is known of the session.
@@ -170,7 +186,10 @@ impl Conversation {
         let started_ns = reply.map(|reply| reply.origin.moved_ns(begin.started_ns));
         let is_whole = outcome == Outcome::Complete;
         let code = error.clone().unwrap_or_default();
-        let attributes = self.session.attributes(method, code);
+        let mut attributes = self.session.attributes(method, code);
+        if asked.is_extended() {
+            attributes.push(("alaz.prepared", CompactString::const_new("true")));
+        }
         let is_error = error.is_some();
         let status = match error {
             Some(code) => code,

@@ -4,7 +4,9 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
 use alaz_flow::{ConnectionStats, Histogram, NodeKey};
-use alaz_model::{Balance, Ledger, LossReason, Tally, UnpairedReason};
+use alaz_model::{
+    Balance, ExportLedger, ExportLoss, Ledger, LeftOut, LossReason, Tally, UnpairedReason,
+};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -27,6 +29,7 @@ pub(super) async fn metrics(State(live): Shared) -> Response {
     write_program(&mut page, &live);
     let capture = live.capture();
     write_capture(&mut page, &capture);
+    write_exports(&mut page, &live.exports());
     write_edges(&mut page, &live.store());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.text)
         .into_response()
@@ -71,6 +74,49 @@ fn write_capture(page: &mut Page, capture: &CaptureState) {
         capture.kernel_map_bytes,
     );
     write_ledger(page, &capture.ledger);
+}
+
+/// What became of what other systems are sent.
+fn write_exports(page: &mut Page, exports: &[ExportLedger]) {
+    if exports.is_empty() {
+        return;
+    }
+    type Amount = fn(&ExportLedger) -> u64;
+    let amounts: [(&str, &str, &str, Amount); 4] = [
+        ("alaz_export_sent_rows_total", "counter", "Rows that arrived.", |it| it.sent),
+        ("alaz_export_queued_rows", "gauge", "Rows that wait, or are on their way.", |it| {
+            it.queued
+        }),
+        ("alaz_export_retries_total", "counter", "Batches that were sent again.", |it| it.retried),
+        (
+            "alaz_export_stopped",
+            "gauge",
+            "Whether the other system wants nothing sent at present: 1 or 0.",
+            |it| u64::from(it.is_stopped),
+        ),
+    ];
+    for (name, kind, help, amount) in amounts {
+        page.family(name, kind, help);
+        for export in exports {
+            page.sample(name, &[("exporter", export.exporter)], amount(export));
+        }
+    }
+    let name = "alaz_export_lost_rows_total";
+    page.family(name, "counter", "Rows that never arrived, and why.");
+    for export in exports {
+        for reason in ExportLoss::ALL {
+            let labels = [("exporter", export.exporter), ("reason", reason.as_str())];
+            page.sample(name, &labels, export.lost(reason));
+        }
+    }
+    let name = "alaz_export_left_out_exchanges_total";
+    page.family(name, "counter", "Exchanges that the other system has no word for, and why.");
+    for export in exports {
+        for reason in LeftOut::ALL {
+            let labels = [("exporter", export.exporter), ("reason", reason.as_str())];
+            page.sample(name, &labels, export.left_out(reason));
+        }
+    }
 }
 
 fn write_ledger(page: &mut Page, ledger: &Ledger) {

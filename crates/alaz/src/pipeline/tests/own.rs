@@ -19,7 +19,10 @@ fn process(pid: u32, is_alaz: bool) -> Arc<Process> {
 
 /// One request, seen at the ends that have a pid.
 fn reported(processes: Processes, ends: &[(Role, u32)]) -> (usize, Ledger) {
-    let mut pipeline = Pipeline::new(processes, Clock { unix_at_zero_ns: 0 });
+    reported_by(Pipeline::new(processes, Clock { unix_at_zero_ns: 0 }), ends)
+}
+
+fn reported_by(mut pipeline: Pipeline, ends: &[(Role, u32)]) -> (usize, Ledger) {
     let mut exchanges = 0;
     let mut sink = |_: &Exchange| exchanges += 1;
     let (client, server) = (CLIENT_ADDRESS.into(), SERVER_ADDRESS.into());
@@ -89,6 +92,18 @@ fn what_an_alaz_serves_or_asks_is_not_reported() {
         assert_eq!(exchanges, expected, "{client_is_alaz} {server_is_alaz} {ends:?}");
         assert_eq!(ledger.exchanges.reported, expected as u64);
         assert_eq!(ledger.socket.segments.parsed, 2 * ends.len() as u64);
+    }
+}
+
+#[test]
+fn what_own_clients_say_to_a_server_of_this_host_is_not_reported() {
+    for (own_address, expected) in [(CLIENT_ADDRESS, 0), (SERVER_ADDRESS, 1)] {
+        let own = OwnClients::default();
+        let _connection = own.add(own_address.into());
+        let mut pipeline = Pipeline::new(Processes::recorded(8), Clock { unix_at_zero_ns: 0 });
+        pipeline.exclude_clients(own);
+        let (exchanges, ledger) = reported_by(pipeline, &[(Role::Server, SERVER)]);
+        assert_eq!((exchanges, ledger.exchanges.views.own), (expected, 1 - expected as u64));
     }
 }
 

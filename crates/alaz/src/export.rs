@@ -1,0 +1,77 @@
+//! Exporters, as the settings want them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use alaz_export::anteon::{self, Settings, Timing};
+use alaz_export::{OpenConnection, OwnClients};
+use alaz_model::{Exchange, ExportLedger};
+use anyhow::{Context, bail};
+
+use crate::config::Config;
+use crate::output::streams::say;
+
+/// Between two lists of the connections that are open, as often as the original sent one.
+const LIST_AGAIN: Duration = Duration::from_secs(30);
+
+/// A running exporter to an Anteon backend.
+pub(crate) struct Anteon {
+    anteon: anteon::Anteon,
+    lists_connections: bool,
+    listed: Instant,
+}
+
+/// Starts the exporter to an Anteon backend where there is one; its connections are told to `own`.
+pub(crate) fn anteon(config: &Config, own: &OwnClients) -> anyhow::Result<Option<Anteon>> {
+    let id = config.monitoring_id.value.clone().filter(|id| !id.is_empty());
+    let (backend, monitoring_id) = match (config.backend_host.value.clone(), id) {
+        (Some(backend), Some(id)) => (backend, id),
+        (None, None) => return Ok(None),
+        (Some(_), None) => bail!("a backend is given, but no monitoring id: {BOTH}"),
+        (None, Some(_)) => bail!("a monitoring id is given, but no backend: {BOTH}"),
+    };
+    say(format_args!("alaz: sending to the Anteon backend {backend}"));
+    let anteon = anteon::Anteon::start(Settings {
+        backend,
+        monitoring_id,
+        node: config.node_name.value.clone(),
+        batch_rows: config.batch_size.value,
+        own: own.clone(),
+        say: Arc::new(|line| say(format_args!("alaz: anteon: {line}"))),
+        timing: Timing::default(),
+    })
+    .context("cannot send to the Anteon backend")?;
+    let lists_connections = config.send_alive_tcp_connections.value;
+    Ok(Some(Anteon { anteon, lists_connections, listed: Instant::now() }))
+}
+
+const BOTH: &str =
+    "set both (--backend-host, BACKEND_HOST and --monitoring-id, MONITORING_ID), or none";
+
+impl Anteon {
+    pub(crate) fn exchange(&mut self, exchange: &Exchange) {
+        self.anteon.sink.exchange(exchange);
+    }
+
+    pub(crate) fn open_connection(&mut self, connection: OpenConnection) {
+        self.anteon.sink.open_connection(connection);
+    }
+
+    pub(crate) fn pass(&mut self) {
+        self.anteon.sink.pass();
+    }
+
+    /// Every 30 s, if at all.
+    pub(crate) fn wants_open_connections(&mut self) -> bool {
+        let is_time = self.lists_connections && self.listed.elapsed() >= LIST_AGAIN;
+        if is_time {
+            self.listed = Instant::now();
+        }
+        is_time
+    }
+
+    /// What tells what became of its rows.
+    pub(crate) fn ledger(&self) -> impl Fn() -> ExportLedger + Send + Sync + use<> {
+        self.anteon.ledger()
+    }
+}
