@@ -49,6 +49,9 @@ pub fn command_of(binary: &Path, arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    for name in ["MONITORING_ID", "BACKEND_HOST"] {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -177,14 +180,25 @@ impl Server {
         Server::start_of(&binary())
     }
 
+    /// The same, with these variables.
+    #[must_use]
+    pub fn start_with(variables: &[(&str, &str)]) -> Server {
+        Server::start_as(&binary(), variables)
+    }
+
     /// The same, of another binary.
     #[must_use]
     pub fn start_of(binary: &Path) -> Server {
+        Server::start_as(binary, &[])
+    }
+
+    fn start_as(binary: &Path, variables: &[(&str, &str)]) -> Server {
         let data = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let arguments = ["run", "--listen", &address.to_string(), "--data-dir"];
-        let mut program =
-            Program::start(command_of(binary, &arguments).arg(data.path().join("data")));
+        let mut command = command_of(binary, &arguments);
+        command.arg(data.path().join("data")).envs(variables.iter().copied());
+        let mut program = Program::start(&mut command);
         wait_until("alaz run is ready", || {
             program.assert_running();
             http::try_get(address, "/readyz").is_some_and(|answer| answer.status == 200)

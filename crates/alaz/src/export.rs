@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alaz_export::anteon::{self, Settings, Timing};
-use alaz_export::{OpenConnection, OwnClients};
+use alaz_export::{Backend, OpenConnection, OwnClients};
 use alaz_model::{Exchange, ExportLedger};
 use anyhow::{Context, bail};
 
@@ -14,6 +14,29 @@ use crate::output::streams::say;
 /// Between two lists of the connections that are open, as often as the original sent one.
 const LIST_AGAIN: Duration = Duration::from_secs(30);
 
+/// The Anteon backend that exchanges are sent to.
+pub(crate) struct Destination {
+    backend: Backend,
+    monitoring_id: String,
+}
+
+impl Destination {
+    /// That of the settings, if there is one.
+    pub(crate) fn of(config: &Config) -> anyhow::Result<Option<Destination>> {
+        const BOTH: &str = "set both BACKEND_HOST (--backend-host) and MONITORING_ID \
+                            (--monitoring-id), or none";
+        let id = config.monitoring_id.value.clone().filter(|id| !id.is_empty());
+        match (config.backend_host.value.clone(), id) {
+            (Some(backend), Some(monitoring_id)) => {
+                Ok(Some(Destination { backend, monitoring_id }))
+            }
+            (None, None) => Ok(None),
+            (Some(_), None) => bail!("a backend is given, but no monitoring id: {BOTH}"),
+            (None, Some(_)) => bail!("a monitoring id is given, but no backend: {BOTH}"),
+        }
+    }
+}
+
 /// A running exporter to an Anteon backend.
 pub(crate) struct Anteon {
     anteon: anteon::Anteon,
@@ -21,34 +44,30 @@ pub(crate) struct Anteon {
     listed: Instant,
 }
 
-/// Starts the exporter to an Anteon backend where there is one; its connections are told to `own`.
-pub(crate) fn anteon(config: &Config, own: &OwnClients) -> anyhow::Result<Option<Anteon>> {
-    let id = config.monitoring_id.value.clone().filter(|id| !id.is_empty());
-    let (backend, monitoring_id) = match (config.backend_host.value.clone(), id) {
-        (Some(backend), Some(id)) => (backend, id),
-        (None, None) => return Ok(None),
-        (Some(_), None) => bail!("a backend is given, but no monitoring id: {BOTH}"),
-        (None, Some(_)) => bail!("a monitoring id is given, but no backend: {BOTH}"),
-    };
-    say(format_args!("alaz: sending to the Anteon backend {backend}"));
-    let anteon = anteon::Anteon::start(Settings {
-        backend,
-        monitoring_id,
-        node: config.node_name.value.clone(),
-        batch_rows: config.batch_size.value,
-        own: own.clone(),
-        say: Arc::new(|line| say(format_args!("alaz: anteon: {line}"))),
-        timing: Timing::default(),
-    })
-    .context("cannot send to the Anteon backend")?;
-    let lists_connections = config.send_alive_tcp_connections.value;
-    Ok(Some(Anteon { anteon, lists_connections, listed: Instant::now() }))
-}
-
-const BOTH: &str =
-    "set both (--backend-host, BACKEND_HOST and --monitoring-id, MONITORING_ID), or none";
-
 impl Anteon {
+    /// Starts it; its connections are told to `own`.
+    pub(crate) fn start(
+        destination: Destination,
+        config: &Config,
+        own: OwnClients,
+    ) -> anyhow::Result<Anteon> {
+        let Destination { backend, monitoring_id } = destination;
+        say(format_args!("alaz: sending to the Anteon backend {backend}"));
+        let anteon = anteon::Anteon::start(Settings {
+            backend,
+            monitoring_id,
+            node: config.node_name.value.clone(),
+            batch_rows: config.batch_size.value,
+            queue_folder: Some(config.data_dir.value.join("anteon")),
+            own,
+            say: Arc::new(|line| say(format_args!("alaz: anteon: {line}"))),
+            timing: Timing::default(),
+        })
+        .context("cannot send to the Anteon backend")?;
+        let lists_connections = config.send_alive_tcp_connections.value;
+        Ok(Anteon { anteon, lists_connections, listed: Instant::now() })
+    }
+
     pub(crate) fn exchange(&mut self, exchange: &Exchange) {
         self.anteon.sink.exchange(exchange);
     }

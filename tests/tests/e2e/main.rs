@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
 
 mod amqp;
+mod anteon;
 mod attach;
 mod bad_input;
 mod capture_file;

@@ -16,13 +16,14 @@ use alaz_server::{Feed, Hosts, Live, Server};
 use anyhow::Context;
 
 use crate::config::Config;
-use crate::export::{self, Anteon};
+use crate::export::{Anteon, Destination};
 use crate::output::streams::say;
 use crate::pipeline::Sink;
 use crate::source::{self, Consumer, Own};
 
 /// Until the user stops it.
 pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
+    let destination = Destination::of(config)?;
     let listen = config.listen.value;
     let listener = TcpListener::bind(listen).with_context(|| {
         format!("cannot listen on {listen}; choose another address with --listen")
@@ -33,7 +34,7 @@ pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
     let address = listener.local_addr().unwrap_or(listen);
     let server = Server::start(listener, Arc::clone(&live), hosts).context("cannot serve")?;
     // The pages answer before the capture runs; they say that it does not yet.
-    let result = capture(&live, address, config, options, &stop);
+    let result = capture(&live, address, config, destination, options, &stop);
     server.stop();
     result
 }
@@ -42,13 +43,17 @@ fn capture(
     live: &Arc<Live>,
     address: SocketAddr,
     config: &Config,
+    destination: Option<Destination>,
     options: &Options,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     let capture = super::start_capture(options)?;
     make_data_dir(&config.data_dir.value)?;
     let own = Own { serving: Some(address), ..Own::default() };
-    let anteon = export::anteon(config, &own.clients)?;
+    let anteon = match destination {
+        Some(destination) => Some(Anteon::start(destination, config, own.clients.clone())?),
+        None => None,
+    };
     if let Some(anteon) = &anteon {
         live.add_export(anteon.ledger());
     }

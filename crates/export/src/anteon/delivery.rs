@@ -22,7 +22,7 @@ use crate::client::{Answer, Client, Connection};
 /// Calls under way at once, so that a far backend does not slow down a busy node.
 const CALLS: usize = 4;
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two words on batches that are lost.
+/// Between two words on rows that are lost.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// The queue, and the thread that empties it.
@@ -45,7 +45,7 @@ struct Shared {
     changed: watch::Sender<()>,
     ending: watch::Sender<bool>,
     way: Way,
-    /// When lost batches were last spoken of.
+    /// When lost rows were last spoken of.
     said: Mutex<Option<Instant>>,
 }
 
@@ -71,7 +71,14 @@ impl Delivery {
 
     /// Queues a batch.
     pub(super) fn push(&self, batch: Batch) {
-        self.shared.queue().push(batch);
+        let mut queue = self.shared.queue();
+        queue.push(batch);
+        let failure = queue.take_disk_failure();
+        drop(queue);
+        if let Some(error) = failure {
+            self.shared
+                .say_lost(&format!("the queue on disk takes no rows, which are lost: {error}"));
+        }
         self.shared.changed.send_replace(());
     }
 
@@ -181,7 +188,9 @@ impl Shared {
         self.changed.send_replace(());
         let say = &self.way.say;
         match verdict {
-            Verdict::Rejected => self.say_lost(&said),
+            Verdict::Rejected => {
+                self.say_lost(&format!("the backend rejects rows, which are lost: {said}"));
+            }
             Verdict::Stop if is_stopped && !was_stopped => say(STOPPED),
             _ if is_failing && !was_failing => {
                 say(&format!("the backend takes no rows, they wait: {said}"));
@@ -195,7 +204,7 @@ impl Shared {
         let mut last = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() >= SAY_AGAIN) {
             *last = Some(Instant::now());
-            (self.way.say)(&format!("the backend rejects rows, which are lost: {said}"));
+            (self.way.say)(said);
         }
     }
 

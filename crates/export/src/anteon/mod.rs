@@ -17,10 +17,12 @@ mod kafka;
 mod place;
 mod queue;
 mod request;
+mod spool;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,11 +36,14 @@ use crate::sink::{Exporter, OpenConnection, Sink};
 use batch::{Batch, Pile, Sender, Stream};
 use delivery::{Delivery, Way};
 use queue::{Limits, Queue};
+use spool::Spool;
 
 /// The name of this exporter in metrics.
 const NAME: &str = "anteon";
 /// Bodies that wait in memory, together.
 const MOST_BYTES: usize = 32 << 20;
+/// Bodies that wait on disk, together: ten minutes of 2000 requests a second, and more.
+const MOST_DISK_BYTES: u64 = 512 << 20;
 
 /// Says a line to whoever runs Alaz.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
@@ -53,6 +58,8 @@ pub struct Settings {
     pub node: String,
     /// The most rows in a batch of requests; of others half as many.
     pub batch_rows: u64,
+    /// The folder for what does not fit in memory, and for what is left at the end.
+    pub queue_folder: Option<PathBuf>,
     /// Told of the connections to the backend.
     pub own: OwnClients,
     /// Hears of outages and what else a person should know.
@@ -104,14 +111,17 @@ impl Anteon {
     /// # Errors
     /// When the system gives no threads, or TLS cannot be set up.
     pub fn start(settings: Settings) -> io::Result<Anteon> {
-        let Settings { backend, monitoring_id, node, batch_rows, own, say, timing } = settings;
+        let spool = open_spool(&settings);
+        let Settings { backend, monitoring_id, node, batch_rows, own, say, timing, .. } = settings;
         let counters = Arc::new(Counters::default());
         let limits = Limits {
             bytes: MOST_BYTES,
             first_rest: timing.first_rest,
             longest_rest: timing.longest_rest,
         };
-        let queue = Queue::new(limits, Arc::clone(&counters));
+        let (spool, foreign) = spool.unzip();
+        counters.lose(ExportLoss::Unreadable, foreign.unwrap_or(0));
+        let queue = Queue::new(limits, Arc::clone(&counters), spool);
         let sender = Sender { monitoring_id, node };
         let client = Client::new(backend, own)?;
         let way = Way { client, sender: sender.clone(), timing, say };
@@ -133,6 +143,20 @@ impl Anteon {
     pub fn ledger(&self) -> impl Fn() -> ExportLedger + Send + Sync + use<> {
         let counters = Arc::clone(&self.counters);
         move || counters.read(NAME)
+    }
+}
+
+/// The queue on disk, and how many rows of another backend were in its place. Without one it goes on
+/// as well.
+fn open_spool(settings: &Settings) -> Option<(Spool, u64)> {
+    let folder = settings.queue_folder.as_ref()?;
+    let target = format!("{}\n{}\n", settings.backend, settings.monitoring_id);
+    match Spool::open(folder, &target, MOST_DISK_BYTES) {
+        Ok(opened) => Some(opened),
+        Err(error) => {
+            (settings.say)(&format!("no queue on disk, in {}: {error}", folder.display()));
+            None
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Which batch is sent next, when, and what becomes of it. Time comes as an argument.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alaz_model::ExportLoss;
 
 use super::batch::{Batch, random};
+use super::spool::{Kept, Pushed, Spool};
 use crate::counters::Counters;
 
 /// A batch that the backend finds wrong is sent so often: as often as the original did.
@@ -31,6 +33,8 @@ pub(super) struct Limits {
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) batch: Batch,
+    /// Its file, where it has one.
+    kept: Option<Kept>,
     id: u64,
     attempts: u32,
     not_before: Option<Instant>,
@@ -65,10 +69,12 @@ pub(super) enum Verdict {
     Unavailable { rest: Option<Duration> },
 }
 
-/// The batches of one exporter, bounded.
+/// The batches of one exporter, bounded: in memory, and beyond that on disk.
 #[derive(Debug)]
 pub(super) struct Queue {
     limits: Limits,
+    spool: Option<Spool>,
+    disk_failure: Option<io::Error>,
     fresh: VecDeque<Waiting>,
     /// Those that failed. They stand behind the others, which may not be the cause.
     again: VecDeque<Waiting>,
@@ -86,9 +92,13 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(limits: Limits, counters: Arc<Counters>) -> Queue {
+    /// With what is left on disk, if it may use one.
+    pub(super) fn new(limits: Limits, counters: Arc<Counters>, spool: Option<Spool>) -> Queue {
+        counters.queue(spool.as_ref().map_or(0, Spool::rows));
         Queue {
             limits,
+            spool,
+            disk_failure: None,
             fresh: VecDeque::new(),
             again: VecDeque::new(),
             under_way: Vec::new(),
@@ -110,17 +120,14 @@ impl Queue {
             self.counters.lose_queued(ExportLoss::Stopped, batch.rows);
             return;
         }
-        self.next_id += 1;
-        let (id, attempts, arrived_before) = (self.next_id, 0, 0);
-        self.bytes += batch.body.len();
-        self.fresh.push_back(Waiting {
-            batch,
-            id,
-            attempts,
-            not_before: None,
-            arrived_before,
-            taken: None,
-        });
+        // What is on disk came before it.
+        let is_room = self.bytes + batch.body.len() <= self.limits.bytes;
+        if self.spool.is_some() && !(is_room && self.is_disk_empty()) {
+            return self.keep(&batch);
+        }
+        let waiting = self.waiting(batch, None);
+        self.bytes += waiting.batch.body.len();
+        self.fresh.push_back(waiting);
         self.make_room();
     }
 
@@ -140,21 +147,22 @@ impl Queue {
             return Take::Wait(None);
         }
         let is_due = |waiting: &Waiting| waiting.not_before.is_none_or(|until| until <= now);
-        let next = self.fresh.pop_front().or_else(|| {
+        let next = self.next_fresh().or_else(|| {
             let index = self.again.iter().position(is_due)?;
-            self.again.remove(index)
+            let waiting = self.again.remove(index)?;
+            self.bytes -= waiting.batch.body.len();
+            Some(waiting)
         });
         let Some(mut next) = next else {
             return Take::Wait(self.again.iter().filter_map(|waiting| waiting.not_before).min());
         };
-        self.bytes -= next.batch.body.len();
         if next.attempts == 0 {
             next.arrived_before = self.arrived;
         } else {
             self.counters.retry();
         }
         next.attempts += 1;
-        next.taken = Some(now);
+        (next.taken, next.not_before) = (Some(now), None);
         self.under_way.push(next.clone());
         Take::Batch(next)
     }
@@ -171,12 +179,13 @@ impl Queue {
                 self.arrived += 1;
                 self.failures = 0;
                 self.not_before = None;
-                return;
+                return self.discard(waiting.kept);
             }
             Verdict::Rejected => {
                 // It answers, after all.
                 self.failures = 0;
-                return self.counters.lose_queued(ExportLoss::Rejected, rows);
+                self.counters.lose_queued(ExportLoss::Rejected, rows);
+                return self.discard(waiting.kept);
             }
             Verdict::Stop => {
                 self.stop();
@@ -185,20 +194,20 @@ impl Queue {
             Verdict::Doubtful => {
                 self.failures = 0;
                 if waiting.attempts >= MOST_ATTEMPTS {
-                    return self.counters.lose_queued(ExportLoss::GivenUp, rows);
+                    self.counters.lose_queued(ExportLoss::GivenUp, rows);
+                    return self.discard(waiting.kept);
                 }
                 waiting.not_before = Some(now + self.rest(waiting.attempts));
             }
             Verdict::Unavailable { rest } => {
                 self.fail(&waiting, rest, now);
                 if waiting.attempts >= MOST_FAILURES && self.arrived > waiting.arrived_before {
-                    return self.counters.lose_queued(ExportLoss::GivenUp, rows);
+                    self.counters.lose_queued(ExportLoss::GivenUp, rows);
+                    return self.discard(waiting.kept);
                 }
             }
         }
-        self.bytes += waiting.batch.body.len();
-        self.again.push_back(waiting);
-        self.make_room();
+        self.put_back(waiting);
     }
 
     /// Nothing is sent or taken any more, until [`Queue::resume`].
@@ -225,17 +234,100 @@ impl Queue {
         self.is_ending = true;
     }
 
-    /// Gives up what is left, also what is under way; returns how many rows that are.
+    /// Leaves on disk what is left, also what is under way. Gives how many rows are lost, since there
+    /// is none.
     pub(super) fn give_up(&mut self) -> u64 {
-        let left = self.fresh.drain(..).chain(self.again.drain(..)).chain(self.under_way.drain(..));
-        let rows = left.map(|waiting| waiting.batch.rows).sum();
+        let left: Vec<_> = self
+            .fresh
+            .drain(..)
+            .chain(self.again.drain(..))
+            .chain(self.under_way.drain(..))
+            .collect();
         self.bytes = 0;
-        self.counters.lose_queued(ExportLoss::Ended, rows);
-        rows
+        let mut lost = 0;
+        for waiting in left {
+            match (&self.spool, waiting.kept) {
+                (Some(_), Some(_)) => {}
+                (Some(_), None) => self.keep(&waiting.batch),
+                (None, _) => lost += waiting.batch.rows,
+            }
+        }
+        self.counters.lose_queued(ExportLoss::Ended, lost);
+        lost
+    }
+
+    /// Why batches could not be written since this was asked last.
+    pub(super) fn take_disk_failure(&mut self) -> Option<io::Error> {
+        self.disk_failure.take()
     }
 
     fn is_empty(&self) -> bool {
-        self.fresh.is_empty() && self.again.is_empty() && self.under_way.is_empty()
+        let is_memory_empty = self.fresh.is_empty() && self.again.is_empty();
+        is_memory_empty && self.under_way.is_empty() && self.is_disk_empty()
+    }
+
+    fn is_disk_empty(&self) -> bool {
+        self.spool.as_ref().is_none_or(Spool::is_empty)
+    }
+
+    fn waiting(&mut self, batch: Batch, kept: Option<Kept>) -> Waiting {
+        self.next_id += 1;
+        Waiting {
+            batch,
+            kept,
+            id: self.next_id,
+            attempts: kept.map_or(0, |kept| kept.attempts),
+            not_before: None,
+            arrived_before: kept.map_or(0, |kept| kept.arrived_before),
+            taken: None,
+        }
+    }
+
+    /// It waits again, in memory or where it came from.
+    fn put_back(&mut self, waiting: Waiting) {
+        match (&mut self.spool, waiting.kept) {
+            (Some(spool), Some(kept)) if waiting.not_before.is_none() => {
+                let mut kept = kept;
+                (kept.attempts, kept.arrived_before) = (waiting.attempts, waiting.arrived_before);
+                spool.put_back(kept);
+            }
+            _ => {
+                self.bytes += waiting.batch.body.len();
+                self.again.push_back(waiting);
+                self.make_room();
+            }
+        }
+    }
+
+    /// From memory what was never sent, which is older; else from disk.
+    fn next_fresh(&mut self) -> Option<Waiting> {
+        if let Some(waiting) = self.fresh.pop_front() {
+            self.bytes -= waiting.batch.body.len();
+            return Some(waiting);
+        }
+        loop {
+            match self.spool.as_mut()?.take()? {
+                Ok((batch, kept)) => return Some(self.waiting(batch, Some(kept))),
+                Err(rows) => self.counters.lose_queued(ExportLoss::Unreadable, rows),
+            }
+        }
+    }
+
+    /// Writes a batch to disk, or loses it.
+    fn keep(&mut self, batch: &Batch) {
+        let Some(spool) = &mut self.spool else { return };
+        let Pushed { lost, failure } = spool.push(batch);
+        self.counters.lose_queued(ExportLoss::QueueFull, lost);
+        if failure.is_some() {
+            self.disk_failure = failure;
+        }
+    }
+
+    /// A batch that is done with needs no file.
+    fn discard(&mut self, kept: Option<Kept>) {
+        if let (Some(spool), Some(kept)) = (&mut self.spool, kept) {
+            spool.remove(kept);
+        }
     }
 
     fn fail(&mut self, waiting: &Waiting, rest: Option<Duration>, now: Instant) {
@@ -257,13 +349,18 @@ impl Queue {
         rest + rest.mul_f64(random() as f64 / u64::MAX as f64 / 4.0)
     }
 
+    /// Moves what has waited longest out of memory while there is too much.
     fn make_room(&mut self) {
         while self.bytes > self.limits.bytes {
             let Some(oldest) = self.again.pop_front().or_else(|| self.fresh.pop_front()) else {
                 break;
             };
             self.bytes -= oldest.batch.body.len();
-            self.counters.lose_queued(ExportLoss::QueueFull, oldest.batch.rows);
+            match (&mut self.spool, oldest.kept) {
+                (Some(spool), Some(kept)) => spool.put_back(kept),
+                (Some(_), None) => self.keep(&oldest.batch),
+                (None, _) => self.counters.lose_queued(ExportLoss::QueueFull, oldest.batch.rows),
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod backend;
 mod check;
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -40,6 +41,10 @@ struct Agent {
 
 impl Agent {
     fn start(backend: &str, timing: Timing) -> Agent {
+        Agent::with(backend, timing, None)
+    }
+
+    fn with(backend: &str, timing: Timing, queue_folder: Option<&Path>) -> Agent {
         let (own, said) = (OwnClients::default(), Arc::new(Mutex::new(Vec::new())));
         let hears = Arc::clone(&said);
         let anteon = Anteon::start(Settings {
@@ -47,6 +52,7 @@ impl Agent {
             monitoring_id: "0ce2ef05-ef64-459d-90d9-7f2cbd65fff8".to_owned(),
             node: "ip-10-0-1-7".to_owned(),
             batch_rows: 1000,
+            queue_folder: queue_folder.map(Path::to_owned),
             own: own.clone(),
             say: Arc::new(move |line| hears.lock().unwrap().push(line.to_owned())),
             timing,
@@ -326,6 +332,37 @@ fn what_an_outage_leaves_at_the_end_is_counted() {
     agent.tell(5);
     let ledger = agent.finish();
     assert_eq!((ledger.lost(ExportLoss::Ended), ledger.queued, ledger.sent), (15, 0, 0));
+}
+
+#[test]
+fn what_an_outage_leaves_on_disk_is_sent_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = Backend::start(|_| Reply::OK);
+    let url = backend.url();
+    backend.go_away();
+    let mut agent = Agent::with(&url, TIMING, Some(folder.path()));
+    agent.tell(2500);
+    wait_until("it fails", || agent.has_said("takes no rows"));
+    let ledger = agent.finish();
+    assert_eq!((ledger.queued, ledger.lost.iter().sum::<u64>()), (2500, 0));
+    backend.listen();
+    let agent = Agent::with(&url, TIMING, Some(folder.path()));
+    let ledger = agent_is_done(agent, 2500);
+    assert_arrived(&backend, &ledger, 2500);
+}
+
+#[test]
+fn what_was_left_for_another_backend_is_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Agent::with("http://127.0.0.1:1", TIMING, Some(folder.path()));
+    agent.tell(10);
+    wait_until("it fails", || agent.has_said("takes no rows"));
+    drop(agent);
+    let backend = Backend::start(|_| Reply::OK);
+    let agent = Agent::with(&backend.url(), TIMING, Some(folder.path()));
+    let ledger = agent.finish();
+    assert_eq!((ledger.lost(ExportLoss::Unreadable), ledger.queued, ledger.sent), (10, 0, 0));
+    assert_eq!(backend.calls("/requests/"), 0);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The order of batches, and every end that one can come to.
 
+use std::path::Path;
+
 use alaz_model::ExportLedger;
 
 use super::super::batch::Stream;
@@ -7,6 +9,7 @@ use super::*;
 
 const UNAVAILABLE: Verdict = Verdict::Unavailable { rest: None };
 const ARRIVED: Verdict = Verdict::Arrived { refused: 0 };
+const BATCH_BYTES: u64 = 33;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A queue with a clock.
@@ -18,17 +21,27 @@ struct Bench {
 
 impl Bench {
     fn new(bytes: usize) -> Bench {
+        Bench::with(bytes, None)
+    }
+
+    /// With a disk that holds so many batches.
+    fn on_disk(bytes: usize, folder: &Path, batches: u64) -> Bench {
+        let (spool, _) = Spool::open(folder, "test", batches * BATCH_BYTES).unwrap();
+        Bench::with(bytes, Some(spool))
+    }
+
+    fn with(bytes: usize, spool: Option<Spool>) -> Bench {
         let counters = Arc::new(Counters::default());
         let limits = Limits { bytes, first_rest: SECOND, longest_rest: 30 * SECOND };
-        let queue = Queue::new(limits, Arc::clone(&counters));
+        let queue = Queue::new(limits, Arc::clone(&counters), spool);
         Bench { queue, counters, now: Instant::now() }
     }
 
-    /// Batches of one row and ten bytes, which say their number.
+    /// Batches of one row, which say their number.
     fn push(&mut self, numbers: std::ops::RangeInclusive<u64>) {
         for number in numbers {
             self.counters.queue(1);
-            let body = format!("{number:010}").into();
+            let body = format!("{{\"metadata\":{{}},\"requests\":[{number:04}]}}").into();
             self.queue.push(Batch { stream: Stream::Requests, rows: 1, body });
         }
     }
@@ -77,12 +90,13 @@ impl Bench {
 }
 
 fn number(waiting: &Waiting) -> u64 {
-    std::str::from_utf8(&waiting.batch.body).unwrap().parse().unwrap()
+    let text = std::str::from_utf8(&waiting.batch.body).unwrap();
+    text[text.len() - 6..text.len() - 2].parse().unwrap()
 }
 
 #[test]
 fn what_came_first_goes_first() {
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(10_000);
     bench.push(1..=3);
     assert_eq!(bench.send(SECOND, |_| ARRIVED), [1, 2, 3]);
     bench.assert_counts(3, 0, &[]);
@@ -93,7 +107,7 @@ fn what_came_first_goes_first() {
 
 #[test]
 fn an_outage_is_waited_for_ever_longer_and_loses_nothing() {
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(10_000);
     bench.push(1..=3);
     let tries = bench.send(3600 * SECOND, |_| UNAVAILABLE).len();
     // 1 + 2 + 4 + 8 + 16 seconds, then 30 and a bit each.
@@ -109,7 +123,7 @@ fn an_outage_is_waited_for_ever_longer_and_loses_nothing() {
 
 #[test]
 fn one_batch_at_a_time_finds_out_whether_an_outage_is_over() {
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(10_000);
     bench.push(1..=5);
     let (first, second) = (bench.take().unwrap(), bench.take().unwrap());
     bench.queue.settle(first, UNAVAILABLE, bench.now);
@@ -125,7 +139,7 @@ fn one_batch_at_a_time_finds_out_whether_an_outage_is_over() {
 
 #[test]
 fn backends_are_left_alone_for_as_long_as_they_ask() {
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(10_000);
     bench.push(1..=2);
     let busy = bench.take().unwrap();
     let rest = Some(7 * SECOND);
@@ -143,7 +157,7 @@ fn backends_are_left_alone_for_as_long_as_they_ask() {
 #[test]
 fn a_batch_that_is_always_wrong_holds_up_nobody_and_is_given_up() {
     for (verdict, attempts) in [(Verdict::Doubtful, MOST_ATTEMPTS), (UNAVAILABLE, MOST_FAILURES)] {
-        let mut bench = Bench::new(1000);
+        let mut bench = Bench::new(10_000);
         let mut tried = 0;
         for number in 1..=40 {
             bench.push(number..=number);
@@ -154,7 +168,7 @@ fn a_batch_that_is_always_wrong_holds_up_nobody_and_is_given_up() {
         assert_eq!(tried, attempts as usize);
         bench.assert_counts(39, 0, &[(ExportLoss::GivenUp, 1)]);
     }
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(10_000);
     bench.push(1..=2);
     let rejected = bench.send(SECOND, |it| if it == 1 { Verdict::Rejected } else { ARRIVED });
     assert_eq!(rejected, [1, 2]);
@@ -163,7 +177,7 @@ fn a_batch_that_is_always_wrong_holds_up_nobody_and_is_given_up() {
 
 #[test]
 fn a_full_queue_loses_the_oldest_and_counts_them() {
-    let mut bench = Bench::new(50);
+    let mut bench = Bench::new(5 * BATCH_BYTES as usize);
     bench.push(1..=7);
     bench.assert_counts(0, 5, &[(ExportLoss::QueueFull, 2)]);
     let failed = bench.take().unwrap();
@@ -176,7 +190,7 @@ fn a_full_queue_loses_the_oldest_and_counts_them() {
 
 #[test]
 fn nothing_is_sent_or_taken_while_stopped() {
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(10_000);
     bench.push(1..=2);
     assert_eq!(bench.send(SECOND, |_| Verdict::Stop), [1]);
     assert!(bench.ledger().is_stopped);
@@ -191,7 +205,7 @@ fn nothing_is_sent_or_taken_while_stopped() {
 
 #[test]
 fn the_end_comes_when_all_is_sent_or_the_backend_is_away() {
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(10_000);
     bench.push(1..=2);
     bench.queue.end();
     let one = bench.take().unwrap();
@@ -200,7 +214,7 @@ fn the_end_comes_when_all_is_sent_or_the_backend_is_away() {
     bench.queue.settle(one, ARRIVED, bench.now);
     assert!(matches!(bench.queue.take(bench.now), Take::Ended));
 
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(10_000);
     bench.push(1..=3);
     let failed = bench.take().unwrap();
     let _under_way = bench.take().unwrap();
@@ -209,4 +223,65 @@ fn the_end_comes_when_all_is_sent_or_the_backend_is_away() {
     assert!(matches!(bench.queue.take(bench.now), Take::Ended));
     assert_eq!(bench.queue.give_up(), 3);
     bench.assert_counts(0, 0, &[(ExportLoss::Ended, 3)]);
+}
+
+#[test]
+fn what_does_not_fit_in_memory_waits_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = 3 * BATCH_BYTES as usize;
+    let mut bench = Bench::on_disk(memory, folder.path(), 4);
+    bench.push(1..=7);
+    bench.assert_counts(0, 7, &[]);
+    assert_eq!((bench.queue.bytes, bench.queue.spool.as_ref().map(Spool::rows)), (memory, Some(4)));
+    bench.push(8..=9);
+    bench.assert_counts(0, 7, &[(ExportLoss::QueueFull, 2)]);
+    // An outage moves them about, and loses nothing more.
+    bench.send(600 * SECOND, |_| UNAVAILABLE);
+    assert!(bench.queue.bytes <= memory);
+    let mut sent = bench.send(60 * SECOND, |_| ARRIVED);
+    sent.sort_unstable();
+    assert_eq!(sent, [1, 2, 3, 6, 7, 8, 9]);
+    bench.assert_counts(7, 0, &[(ExportLoss::QueueFull, 2)]);
+    // Their files are gone, and what comes next needs none.
+    let files = || std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files(), ["lock", "target"].len());
+    bench.push(1..=2);
+    assert_eq!(files(), 2);
+}
+
+#[test]
+fn what_is_left_at_the_end_is_sent_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = 3 * BATCH_BYTES as usize;
+    let mut bench = Bench::on_disk(memory, folder.path(), 100);
+    bench.push(1..=9);
+    let failed = bench.take().unwrap();
+    let _under_way = bench.take().unwrap();
+    bench.queue.settle(failed, UNAVAILABLE, bench.now);
+    bench.queue.end();
+    assert_eq!(bench.queue.give_up(), 0);
+    bench.assert_counts(0, 9, &[]);
+    drop(bench);
+    let mut bench = Bench::on_disk(memory, folder.path(), 100);
+    bench.assert_counts(0, 9, &[]);
+    let mut sent = bench.send(SECOND, |_| ARRIVED);
+    sent.sort_unstable();
+    assert_eq!(sent, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    bench.assert_counts(9, 0, &[]);
+}
+
+#[test]
+fn what_is_wrong_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::on_disk(BATCH_BYTES as usize, folder.path(), 100);
+    bench.push(1..=4);
+    bench.send(3600 * SECOND, |number| match number {
+        1 => Verdict::Rejected,
+        2 => Verdict::Doubtful,
+        3 => UNAVAILABLE,
+        _ => ARRIVED,
+    });
+    let lost = [(ExportLoss::Rejected, 1), (ExportLoss::GivenUp, 2)];
+    bench.assert_counts(1, 0, &lost);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
