@@ -124,3 +124,16 @@ impl ExportLedger {
         self.left_out[reason as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_stand_in_the_order_of_their_numbers() {
+        let losses: Vec<_> = ExportLoss::ALL.iter().map(|reason| *reason as usize).collect();
+        assert!(losses.into_iter().eq(0..ExportLoss::ALL.len()));
+        let left_out: Vec<_> = LeftOut::ALL.iter().map(|reason| *reason as usize).collect();
+        assert!(left_out.into_iter().eq(0..LeftOut::ALL.len()));
+    }
+}

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alaz_flow::Limits;
-use alaz_model::{Exchange, Ledger};
+use alaz_model::{Exchange, ExportLedger, ExportLoss, Ledger, LeftOut};
 use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Body as _;
@@ -410,6 +410,17 @@ async fn metrics_are_what_prometheus_reads() {
     odd.latency_ns = Some(1 << 20);
     site.second(&[odd]);
     site.live.set_ready(4096);
+    let mut lost = [0; ExportLoss::ALL.len()];
+    lost[ExportLoss::QueueFull as usize] = 5;
+    site.live.add_export(move || ExportLedger {
+        exporter: "anteon",
+        sent: 40,
+        retried: 2,
+        queued: 3,
+        lost,
+        left_out: [0; LeftOut::ALL.len()],
+        is_stopped: true,
+    });
     let text = site.get("/metrics").await.text;
     let mut families = BTreeSet::new();
     let mut samples = BTreeSet::new();
@@ -436,6 +447,11 @@ async fn metrics_are_what_prometheus_reads() {
         format!("alaz_edge_latency_seconds_bucket{{{edge},le=\"0.001048576\"}} 3"),
         format!("alaz_edge_latency_seconds_bucket{{{edge},le=\"+Inf\"}} 3"),
         format!("alaz_edge_latency_seconds_sum{{{edge}}} 0.002437035"),
+        r#"alaz_export_sent_rows_total{exporter="anteon"} 40"#.to_owned(),
+        r#"alaz_export_queued_rows{exporter="anteon"} 3"#.to_owned(),
+        r#"alaz_export_stopped{exporter="anteon"} 1"#.to_owned(),
+        r#"alaz_export_lost_rows_total{exporter="anteon",reason="queue_full"} 5"#.to_owned(),
+        r#"alaz_export_lost_rows_total{exporter="anteon",reason="behind"} 0"#.to_owned(),
         r#"alaz_seen_segments_total{source="socket"} 7"#.to_owned(),
         r#"alaz_lost_bytes_total{source="tls",reason="ring_full"} 0"#.to_owned(),
         r#"alaz_exchanges_unpaired_total{reason="gap"} 0"#.to_owned(),
