@@ -159,15 +159,21 @@ pub(crate) struct RunArgs {
     /// Further host names by which browsers may reach the UI
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) allowed_hosts: Option<Vec<String>>,
+
+    /// Name pods and services by the Kubernetes cluster of this kubeconfig; inside of a cluster its
+    /// own is used without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 impl RunArgs {
     /// One of the options that was given, if any.
     fn given(&self) -> Option<&'static str> {
-        let RunArgs { listen, data_dir, allowed_hosts } = self;
+        let RunArgs { listen, data_dir, allowed_hosts, kubeconfig } = self;
         let listen = listen.as_ref().map(|_| "--listen");
         let data_dir = data_dir.as_ref().map(|_| "--data-dir");
-        listen.or(data_dir).or(allowed_hosts.as_ref().map(|_| "--allowed-hosts"))
+        let allowed_hosts = allowed_hosts.as_ref().map(|_| "--allowed-hosts");
+        listen.or(data_dir).or(allowed_hosts).or(kubeconfig.as_ref().map(|_| "--kubeconfig"))
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: Setting<PathBuf>,
     /// Further host names by which browsers may reach the UI.
     pub(crate) allowed_hosts: Setting<Vec<String>>,
+    /// The cluster to watch, where it is not the one that this runs in.
+    pub(crate) kubeconfig: Setting<Option<PathBuf>>,
 }
 
 /// A value and its origin.
@@ -80,6 +82,7 @@ struct FileSettings {
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     allowed_hosts: Option<Vec<String>>,
+    kubeconfig: Option<PathBuf>,
 }
 
 fn listen_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::Error> {
@@ -127,6 +130,12 @@ impl Config {
                 }),
                 settings.allowed_hosts,
                 Vec::new,
+            )?,
+            kubeconfig: layers.pick(
+                ("--kubeconfig", args.kubeconfig.clone().map(Some)),
+                ("ALAZ_KUBECONFIG", |text| Ok(Some(text.into()))),
+                settings.kubeconfig.map(Some),
+                || None,
             )?,
         })
     }

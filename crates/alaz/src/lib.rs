@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod cluster;
 mod commands;
 mod config;
 mod depth;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use alaz_capture::KernelCounters;
 use alaz_flow::{ConnectionLimits, Connections};
 use alaz_identity::Processes;
+use alaz_identity::cluster::Cluster;
 use alaz_model::{
     Balance, Clock, ConnectionFacts, ConnectionKey, Event, Exchange, KernelCount, Ledger,
     LossReason, View,
@@ -34,6 +35,7 @@ pub struct Pipeline {
     datagrams: Datagrams,
     connections: Connections,
     processes: Processes,
+    cluster: Cluster,
     clock: Clock,
     views: Vec<View>,
     joined: Vec<Exchange>,
@@ -45,6 +47,9 @@ pub struct Pipeline {
     excluded: HashSet<SocketAddr>,
 }
 
+/// The most Kubernetes pods, services, nodes and owners that are known, each: four times the pods of
+/// a cluster of 5,000.
+const MOST_OBJECTS: usize = 20_000;
 /// The most addresses of servers that are left out.
 const MOST_EXCLUDED: usize = 512;
 
@@ -58,6 +63,7 @@ impl Pipeline {
             datagrams: Datagrams::new(alaz_protocol::DatagramLimits::default()),
             connections: Connections::new(ConnectionLimits::default()),
             processes,
+            cluster: Cluster::new(MOST_OBJECTS),
             clock,
             views: Vec::new(),
             joined: Vec::new(),
@@ -85,6 +91,11 @@ impl Pipeline {
     /// The process facts, to read or to add to.
     pub fn processes(&mut self) -> &mut Processes {
         &mut self.processes
+    }
+
+    /// What is known of Kubernetes, to read or to add to.
+    pub fn cluster(&mut self) -> &mut Cluster {
+        &mut self.cluster
     }
 
     /// Takes one event; what it completes goes to `sink`.
@@ -138,6 +149,7 @@ impl Pipeline {
         self.connections.advance(watermark_ns, &mut self.told);
         self.report(sink);
         self.processes.advance(watermark_ns);
+        self.cluster.advance(self.clock.unix(watermark_ns));
     }
 
     /// Connections of which more should be copied; see [`Engine::take_wishes`].
@@ -197,10 +209,17 @@ impl Pipeline {
                 self.own += 1;
                 continue;
             }
+            self.cluster.identify(&mut exchange.client, exchange.time);
+            self.cluster.identify(&mut exchange.server, exchange.time);
             self.reported += 1;
             sink.exchange(&exchange);
         }
-        self.told.drain(..).for_each(|facts| sink.connection(&facts));
+        for mut facts in self.told.drain(..) {
+            let time = self.clock.unix(facts.ended_ns);
+            self.cluster.identify(&mut facts.client, time);
+            self.cluster.identify(&mut facts.server, time);
+            sink.connection(&facts);
+        }
     }
 }
 

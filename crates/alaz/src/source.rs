@@ -17,6 +17,7 @@ use alaz_identity::Processes;
 use alaz_model::{Clock, Datagram, Direction, Event, Ledger, UnixNanos};
 use anyhow::Context;
 
+use crate::cluster::ClusterWatch;
 use crate::depth::Depth;
 use crate::own_addresses;
 use crate::pipeline::{Pipeline, Sink};
@@ -43,13 +44,15 @@ pub(crate) trait Consumer: Sink {
 }
 
 /// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger. What is
-/// said to a server of this process, which listens at `serving`, is left out.
+/// said to a server of this process, which listens at `serving`, is left out. `cluster` names pods
+/// and services.
 pub(crate) fn capture(
     mut capture: Capture,
     mut pipeline: Pipeline,
     stop: &AtomicBool,
     duration: Option<Duration>,
     serving: Option<SocketAddr>,
+    mut cluster: Option<ClusterWatch>,
     consumer: &mut impl Consumer,
 ) -> anyhow::Result<Ledger> {
     let started = Instant::now();
@@ -58,6 +61,9 @@ pub(crate) fn capture(
     let latest = Cell::new(capture.counters()?);
     let mut depth = Depth::default();
     loop {
+        if let Some(cluster) = &mut cluster {
+            cluster.pass(&mut pipeline);
+        }
         let records = pass(&mut capture, &mut pipeline, consumer);
         let is_pressing = capture.fill() >= PRESSING_FILL;
         depth.steer(&capture, is_pressing, pipeline.take_wishes());

@@ -39,6 +39,22 @@ pub struct Live {
     store: RwLock<Store>,
     recent: Mutex<Recent>,
     capture: Mutex<CaptureState>,
+    cluster: Mutex<Option<ClusterState>>,
+}
+
+/// How the watch of Kubernetes is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClusterState {
+    /// Pods, services and nodes that are known.
+    pub objects: u64,
+    /// Objects that were not taken in because the table was full.
+    pub refused: u64,
+    /// Endpoints that were not named since two may have held their address.
+    pub ambiguous: u64,
+    /// Attempts to ask the API server that went wrong.
+    pub failures: u64,
+    /// Whether all that is watched was told at least once, and no watch is failing now.
+    pub is_complete: bool,
 }
 
 /// What is known of the capture.
@@ -70,6 +86,7 @@ impl Live {
                 kernel_map_bytes: 0,
                 not_ready: Some("the capture is starting: ask again in a moment"),
             }),
+            cluster: Mutex::default(),
         })
     }
 
@@ -78,6 +95,15 @@ impl Live {
         let mut capture = lock(&self.capture);
         capture.kernel_map_bytes = kernel_map_bytes;
         capture.not_ready = None;
+    }
+
+    /// Kubernetes is watched, and this is how that goes.
+    pub fn set_cluster(&self, state: ClusterState) {
+        *lock(&self.cluster) = Some(state);
+    }
+
+    pub(crate) fn cluster(&self) -> Option<ClusterState> {
+        *lock(&self.cluster)
     }
 
     pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {

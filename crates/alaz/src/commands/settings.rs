@@ -17,11 +17,15 @@ fn yaml(config: &Config) -> String {
     };
     let listen = config.listen.value.to_string();
     let data_dir = config.data_dir.value.to_string_lossy();
+    let kubeconfig = config.kubeconfig.value.as_ref();
+    let kubeconfig = kubeconfig.map(|path| path.to_string_lossy());
+    let kubeconfig = kubeconfig.as_deref().map_or("null".into(), scalar);
     let hosts: Vec<_> = config.allowed_hosts.value.iter().map(|host| scalar(host)).collect();
     [
         line("listen", &scalar(&listen), &config.listen.origin),
         line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
         line("allowed_hosts", &format!("[{}]", hosts.join(", ")), &config.allowed_hosts.origin),
+        line("kubeconfig", &kubeconfig, &config.kubeconfig.origin),
     ]
     .concat()
 }
@@ -56,6 +60,7 @@ mod tests {
                 listen: Some(listen.parse().unwrap()),
                 data_dir: Some(data_dir.into()),
                 allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
+                kubeconfig: Some(data_dir.into()),
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();

@@ -90,7 +90,7 @@ fn exchange(pid: u32, ended_ns: u64) -> Exchange {
     Exchange {
         time: UnixNanos(ended_ns - latency_ns + 1_000 * SECOND),
         tls: false,
-        client: Endpoint { address, pid, process: None },
+        client: Endpoint { pid, ..Endpoint::at(address) },
         server: Endpoint::at(address),
         message: Message {
             protocol: Protocol::Http,
@@ -135,7 +135,11 @@ fn reads_all_of_a_process_once() {
             name: "python3.12".into(),
             executable: "/usr/bin/python3.12".into(),
             cgroup: format!("/system.slice/docker-{ID}.scope").into(),
-            container: Some(alaz_model::Container { id: ID.into(), runtime: "docker".into() }),
+            container: Some(alaz_model::Container {
+                id: ID.into(),
+                runtime: "docker".into(),
+                ..Default::default()
+            }),
             workload: "worker.py".into(),
             kind: EndpointKind::Container,
             is_alaz: false,

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::map::status_classes;
-use crate::live::{CaptureState, Live};
+use crate::live::{CaptureState, ClusterState, Live};
 use crate::process::OwnProcess;
 use crate::store::{Edge, Store};
 
@@ -27,6 +27,9 @@ pub(super) async fn metrics(State(live): Shared) -> Response {
     write_program(&mut page, &live);
     let capture = live.capture();
     write_capture(&mut page, &capture);
+    if let Some(cluster) = live.cluster() {
+        write_cluster(&mut page, cluster);
+    }
     write_edges(&mut page, &live.store());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.text)
         .into_response()
@@ -71,6 +74,39 @@ fn write_capture(page: &mut Page, capture: &CaptureState) {
         capture.kernel_map_bytes,
     );
     write_ledger(page, &capture.ledger);
+}
+
+fn write_cluster(page: &mut Page, cluster: ClusterState) {
+    page.single(
+        "alaz_kubernetes_complete",
+        "gauge",
+        "Whether all that is watched of Kubernetes is known: 1 or 0.",
+        u8::from(cluster.is_complete),
+    );
+    page.single(
+        "alaz_kubernetes_objects",
+        "gauge",
+        "Pods, services and nodes that are known.",
+        cluster.objects,
+    );
+    page.single(
+        "alaz_kubernetes_objects_refused_total",
+        "counter",
+        "Kubernetes objects that were not taken in because the table was full.",
+        cluster.refused,
+    );
+    page.single(
+        "alaz_kubernetes_ambiguous_total",
+        "counter",
+        "Endpoints that were not named since two may have held their address at that time.",
+        cluster.ambiguous,
+    );
+    page.single(
+        "alaz_kubernetes_failures_total",
+        "counter",
+        "Attempts to ask the Kubernetes API that went wrong.",
+        cluster.failures,
+    );
 }
 
 fn write_ledger(page: &mut Page, ledger: &Ledger) {
