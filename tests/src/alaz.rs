@@ -180,11 +180,18 @@ impl Server {
     /// The same, of another binary.
     #[must_use]
     pub fn start_of(binary: &Path) -> Server {
+        Server::start_with(binary, &[])
+    }
+
+    /// The same, with further arguments.
+    #[must_use]
+    pub fn start_with(binary: &Path, further: &[&str]) -> Server {
         let data = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let arguments = ["run", "--listen", &address.to_string(), "--data-dir"];
-        let mut program =
-            Program::start(command_of(binary, &arguments).arg(data.path().join("data")));
+        let mut program = Program::start(
+            command_of(binary, &arguments).arg(data.path().join("data")).args(further),
+        );
         wait_until("alaz run is ready", || {
             program.assert_running();
             http::try_get(address, "/readyz").is_some_and(|answer| answer.status == 200)
