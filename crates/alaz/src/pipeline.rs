@@ -8,7 +8,7 @@ use alaz_flow::{ConnectionLimits, Connections};
 use alaz_identity::Processes;
 use alaz_model::{
     Balance, Clock, ConnectionFacts, ConnectionKey, Event, Exchange, KernelCount, Ledger,
-    LossReason, View,
+    LossReason, Source, View,
 };
 use alaz_protocol::{Datagrams, Engine, Join};
 
@@ -92,7 +92,10 @@ impl Pipeline {
         match event {
             Event::Segment(segment) => {
                 let process = self.processes.resolve(segment.pid);
-                self.connections.segment(segment, process);
+                // What is said inside TLS has been counted when it was moved.
+                if segment.source == Source::Socket {
+                    self.connections.segment(segment, process);
+                }
                 self.engine.segment(segment, &mut self.views);
             }
             Event::Open(connection) => {
@@ -166,7 +169,8 @@ impl Pipeline {
         ledger.connections.untold = self.connections.untold();
         let Some(kernel) = kernel else { return ledger };
         add_datagrams(&mut ledger.datagram, kernel);
-        let (segments, bytes) = (kernel.seen.segments, kernel.seen.bytes);
+        let segments = kernel.seen.segments + kernel.tls_seen.segments;
+        let bytes = kernel.seen.bytes + kernel.tls_seen.bytes;
         ledger.kernel = Some(KernelCount { segments, bytes });
         for (reason, lost) in [
             (LossReason::RingFull, kernel.ring_full),
@@ -175,6 +179,14 @@ impl Pipeline {
         ] {
             ledger.socket.segments.lose(reason, lost.segments);
             ledger.socket.bytes.lose(reason, lost.bytes);
+        }
+        for (reason, lost) in [
+            (LossReason::RingFull, kernel.tls_ring_full),
+            (LossReason::HookMissed, kernel.tls_missed),
+            (LossReason::Unlinked, kernel.tls_unlinked),
+        ] {
+            ledger.tls.segments.lose(reason, lost.segments);
+            ledger.tls.bytes.lose(reason, lost.bytes);
         }
         ledger
     }

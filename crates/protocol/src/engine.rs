@@ -264,6 +264,7 @@ fn desk<'a>(
 ) -> Desk<'a> {
     Desk {
         books: Books { balance: &mut ledger.socket, held_total, limits },
+        tls: &mut ledger.tls,
         exchanges: &mut ledger.exchanges,
         views,
     }
