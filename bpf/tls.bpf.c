@@ -6,6 +6,7 @@
  */
 #include "depth.h"
 #include "payload.h"
+#include "progress.h"
 #include "registers.h"
 #include "tls.h"
 
@@ -27,7 +28,7 @@ struct {
 struct tls_side {
 	/* Of the next byte of plaintext. */
 	__u64 position;
-	/* Up to where the ciphertext was moved by calls that were seen; 0: not known. */
+	/* Up to where the ciphertext was moved by calls that were seen. */
 	__u64 carried;
 };
 
@@ -187,30 +188,46 @@ static __always_inline __u64 unanchored(void)
 	return PLAINTEXT_UNANCHORED + bpf_ktime_get_ns();
 }
 
-/* A handshake comes before everything else; elsewhere something may have been said before. */
-static __always_inline struct tls_stream *stream_of(struct connection_key *key, bool is_handshake)
+/*
+ * Where ciphertext went by that no call is known to have moved, plaintext may have, too. `now` is up to
+ * where it has been moved where this call is the first that is seen; else 0.
+ */
+static __always_inline void carry_on(struct tls_side *side, struct carried *carried, __u64 now)
 {
-	struct tls_stream *stream = bpf_map_lookup_elem(&tls_streams, &key->socket);
-	struct tls_stream fresh = { .generation = key->generation };
-
-	if (stream && stream->generation == key->generation)
-		return stream;
-	if (!is_handshake) {
-		fresh.sent.position = unanchored();
-		fresh.received.position = unanchored();
-	}
-	bpf_map_update_elem(&tls_streams, &key->socket, &fresh, BPF_ANY);
-	return bpf_map_lookup_elem(&tls_streams, &key->socket);
-}
-
-/* Where ciphertext went by that no call is known to have moved, plaintext may have, too. */
-static __always_inline void carry_on(struct tls_side *side, struct carried *carried)
-{
+	if (now)
+		side->carried = now;
 	if (!carried->end)
 		return;
-	if (side->carried && side->carried != carried->first)
+	if (!now && side->carried != carried->first)
 		side->position = unanchored();
 	side->carried = carried->end;
+}
+
+/*
+ * What has been said on the connection, this call's bytes not counted. A handshake comes before
+ * everything else; where it was not seen, something may have been said before.
+ */
+static __always_inline struct tls_stream *stream_of(struct connection_key *key,
+						    struct tls_call *call)
+{
+	struct tls_stream fresh = { .generation = key->generation }, *stream;
+	struct progress now = {};
+
+	stream = bpf_map_lookup_elem(&tls_streams, &key->socket);
+	if (!stream || stream->generation != key->generation) {
+		read_progress(KERNEL_POINTER(struct sock, key->socket), &now);
+		if (call->purpose != TLS_SHAKES_HANDS) {
+			fresh.sent.position = unanchored();
+			fresh.received.position = unanchored();
+		}
+		bpf_map_update_elem(&tls_streams, &key->socket, &fresh, BPF_ANY);
+		stream = bpf_map_lookup_elem(&tls_streams, &key->socket);
+		if (!stream)
+			return 0;
+	}
+	carry_on(&stream->sent, &call->sent, now.send_position);
+	carry_on(&stream->received, &call->received, now.receive_position);
+	return stream;
 }
 
 static __always_inline void emit_plaintext(struct segment_scratch *scratch, struct counters *count)
@@ -341,7 +358,7 @@ int on_tls_end(struct pt_regs *regs)
 		ADD(count->tls_seen.bytes, length);
 	}
 	key = carrier_of(&call, thread);
-	stream = key.socket ? stream_of(&key, call.purpose == TLS_SHAKES_HANDS) : 0;
+	stream = key.socket ? stream_of(&key, &call) : 0;
 	if (!stream) {
 		if (length) {
 			ADD(count->tls_unlinked.segments, 1);
@@ -349,8 +366,6 @@ int on_tls_end(struct pt_regs *regs)
 		}
 		return 0;
 	}
-	carry_on(&stream->sent, &call.sent);
-	carry_on(&stream->received, &call.received);
 	if (!length)
 		return 0;
 	if (call.direction == DIRECTION_SEND)

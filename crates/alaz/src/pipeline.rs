@@ -148,6 +148,11 @@ impl Pipeline {
         self.engine.take_wishes()
     }
 
+    /// Processes that were found to speak TLS; see [`Engine::take_tls_speakers`].
+    pub fn take_tls_speakers(&mut self) -> std::vec::Drain<'_, u32> {
+        self.engine.take_tls_speakers()
+    }
+
     /// Nothing more will come: reports or gives up whatever is pending.
     pub fn finish(&mut self, sink: &mut impl Sink) {
         self.engine.finish(&mut self.views);

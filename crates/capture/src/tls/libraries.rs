@@ -67,6 +67,11 @@ impl<A: Attach> Libraries<A> {
         }
     }
 
+    /// Whether the process is known to use a library.
+    pub(crate) fn is_known(&self, pid: u32) -> bool {
+        self.by_process.contains_key(&pid)
+    }
+
     /// Looks at what a process has mapped.
     pub(crate) fn look_at(&mut self, pid: u32) {
         let folder = self.root.join(format!("proc/{pid}"));

@@ -9,6 +9,7 @@ mod maps;
 mod probes;
 mod report;
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,10 @@ const LOOKS: [Duration; 5] = [
 const NEWS_MAX: usize = 4096;
 /// Looks that are still to come.
 const LOOKS_MAX: usize = 16_384;
+/// A process that speaks TLS and uses no library that is known is not looked at again so soon, as far
+/// as so many are remembered.
+const SPEAKS_AGAIN: Duration = Duration::from_secs(10);
+const SPEAKERS_MAX: usize = 256;
 /// Between two looks at what nobody uses any more.
 const TIDY: Duration = Duration::from_secs(10);
 
@@ -75,6 +80,7 @@ impl Tls {
         let follower = Follower {
             libraries: Arc::clone(&libraries),
             looks: Vec::new(),
+            speakers: VecDeque::new(),
             tidied: Instant::now(),
         };
         let (news, inbox) = mpsc::sync_channel(NEWS_MAX);
@@ -128,6 +134,8 @@ struct Follower {
     libraries: Arc<Mutex<Libraries<Probes>>>,
     /// When to look at which process, and how many looks came before.
     looks: Vec<(Instant, u32, usize)>,
+    /// Processes that speak TLS, and when they were looked at.
+    speakers: VecDeque<(Instant, u32)>,
     tidied: Instant,
 }
 
@@ -167,14 +175,24 @@ impl Follower {
                     self.looks.push((now + LOOKS[0], pid, 0));
                 }
             }
-            News::Speaks(pid) => {
-                libraries.look_at(pid);
-            }
+            News::Speaks(pid) => self.listen(now, pid, libraries),
             News::Forked { pid, parent } => libraries.forked(pid, parent),
             News::Ended(pid) => {
                 self.looks.retain(|(_, looked_at, _)| *looked_at != pid);
                 libraries.gone(pid, now);
             }
+        }
+    }
+
+    fn listen(&mut self, now: Instant, pid: u32, libraries: &mut Libraries<Probes>) {
+        while self.speakers.len() >= SPEAKERS_MAX
+            || self.speakers.front().is_some_and(|(at, _)| now.duration_since(*at) > SPEAKS_AGAIN)
+        {
+            self.speakers.pop_front();
+        }
+        if !libraries.is_known(pid) && self.speakers.iter().all(|(_, known)| *known != pid) {
+            self.speakers.push_back((now, pid));
+            libraries.look_at(pid);
         }
     }
 
