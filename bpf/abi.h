@@ -12,7 +12,7 @@
 #define ALAZ_ABI_H
 
 /* Raised with every change of a layout below. Recordings carry it. */
-#define ABI_VERSION 4
+#define ABI_VERSION 5
 
 /* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
 #define HEAD_MAX 4096
@@ -62,6 +62,19 @@ enum segment_direction {
 	DIRECTION_RECEIVE = 1,
 };
 
+/* Where the bytes of a segment were read. */
+enum segment_source {
+	SOURCE_SOCKET = 0,
+	/* A call of a TLS library: what is said, before encryption or after decryption. */
+	SOURCE_TLS = 1,
+};
+
+/*
+ * Positions in the plaintext of a TLS connection count from its first byte. From this one on they
+ * count from anywhere: the beginning was not seen, or something was missed.
+ */
+#define PLAINTEXT_UNANCHORED (1ULL << 62)
+
 /* Names one end of a connection: the socket, and when it was first seen in this life. */
 struct connection_key {
 	__u64 socket;
@@ -91,13 +104,16 @@ struct segment_record {
 	__u32 kind;
 	__u32 length;
 	struct connection_key key;
-	/* Of the first byte: 64 bits wide, the low half is the TCP sequence number. */
+	/*
+	 * Of the first byte: 64 bits wide, the low half is the TCP sequence number. Of what TLS
+	 * libraries tell: so many bytes of plaintext came before.
+	 */
 	__u64 position;
 	/* When the call ended. */
 	__u64 time;
 	/*
 	 * Sends: when the transport last put something on the wire, if that can have been the
-	 * first byte of this call; else, and for receives, 0.
+	 * first byte of this call; of a TLS library's call when it began. Else, and for receives, 0.
 	 */
 	__u64 sent;
 	__u32 pid;
@@ -105,7 +121,8 @@ struct segment_record {
 	__u16 head_length;
 	__u16 tail_length;
 	__u8 direction;
-	__u8 reserved[3];
+	__u8 source;
+	__u8 reserved[2];
 };
 
 /*
@@ -227,6 +244,16 @@ struct counters {
 	struct quantity datagrams_ring_full;
 	struct quantity datagrams_missed;
 	struct quantity datagrams_unreadable;
+	/*
+	 * Calls of TLS libraries that moved plaintext; of those: no room in the ring; no socket call
+	 * tells whose they are; only the end was seen, or another thread was preempted in the program
+	 * (bytes as far as they are known); sent on without bytes.
+	 */
+	struct quantity tls_seen;
+	struct quantity tls_ring_full;
+	struct quantity tls_unlinked;
+	struct quantity tls_missed;
+	struct quantity tls_unreadable;
 };
 
 #endif

@@ -4,7 +4,9 @@
 #define ALAZ_SEGMENT_H
 
 #include "connection.h"
+#include "depth.h"
 #include "payload.h"
+#include "tls.h"
 
 /*
  * The generation of a connection that was not seen to begin: it is older than Alaz, or it carries
@@ -25,24 +27,6 @@ static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct 
 		/* The client's SYN counts as one byte sent. */
 		mid_stream = before->sent > 1 || before->consumed > 0;
 	return introduce(lane, sk, role, mid_stream, before);
-}
-
-/*
- * Connections of which more than the ends of long calls is wanted, by socket, and in how many parts
- * calls on them are told. Written by the user side; looked at for long calls only.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 12);
-	__type(key, __u64);
-	__type(value, __u32);
-} depths SEC(".maps");
-
-static __always_inline __u32 parts_of(__u64 socket)
-{
-	__u32 *parts = bpf_map_lookup_elem(&depths, &socket);
-
-	return parts ? *parts : 1;
 }
 
 /*
@@ -139,6 +123,7 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		count->table_full.bytes += length;
 		return 0;
 	}
+	note_carrier(thread, record, length);
 
 	parts = length > HEAD_MAX ? parts_of(record->key.socket) : 1;
 	scratch->left = length;

@@ -60,6 +60,7 @@ enum lane {
 	LANE_UDP_RECEIVE,
 	LANE_UDP6_SEND,
 	LANE_UDP6_RECEIVE,
+	LANE_TLS,
 	/* The others move no bytes. */
 	MOVING_LANES,
 	LANE_STATE = MOVING_LANES,

@@ -41,9 +41,9 @@ impl Nginx {
         Nginx::with("", |_| String::new())
     }
 
-    /// HTTPS with a certificate made for this test.
+    /// HTTPS, also by HTTP/2, with a certificate made for this test.
     pub fn start_tls() -> Nginx {
-        Nginx::with(" ssl", |folder| {
+        Nginx::with(" ssl http2", |folder| {
             let key = folder.join("key.pem").display().to_string();
             let certificate = folder.join("certificate.pem").display().to_string();
             run(Command::new("openssl")

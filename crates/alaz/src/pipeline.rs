@@ -9,7 +9,7 @@ use alaz_identity::Processes;
 use alaz_identity::cluster::Cluster;
 use alaz_model::{
     Balance, Clock, ConnectionFacts, ConnectionKey, Event, Exchange, KernelCount, Ledger,
-    LossReason, View,
+    LossReason, Source, View,
 };
 use alaz_protocol::{Datagrams, Engine, Join};
 
@@ -103,7 +103,10 @@ impl Pipeline {
         match event {
             Event::Segment(segment) => {
                 let process = self.processes.resolve(segment.pid);
-                self.connections.segment(segment, process);
+                // What is said inside TLS has been counted when it was moved.
+                if segment.source == Source::Socket {
+                    self.connections.segment(segment, process);
+                }
                 self.engine.segment(segment, &mut self.views);
             }
             Event::Open(connection) => {
@@ -157,6 +160,11 @@ impl Pipeline {
         self.engine.take_wishes()
     }
 
+    /// Processes that were found to speak TLS; see [`Engine::take_tls_speakers`].
+    pub fn take_tls_speakers(&mut self) -> std::vec::Drain<'_, u32> {
+        self.engine.take_tls_speakers()
+    }
+
     /// Nothing more will come: reports or gives up whatever is pending.
     pub fn finish(&mut self, sink: &mut impl Sink) {
         self.engine.finish(&mut self.views);
@@ -178,7 +186,8 @@ impl Pipeline {
         ledger.connections.untold = self.connections.untold();
         let Some(kernel) = kernel else { return ledger };
         add_datagrams(&mut ledger.datagram, kernel);
-        let (segments, bytes) = (kernel.seen.segments, kernel.seen.bytes);
+        let segments = kernel.seen.segments + kernel.tls_seen.segments;
+        let bytes = kernel.seen.bytes + kernel.tls_seen.bytes;
         ledger.kernel = Some(KernelCount { segments, bytes });
         for (reason, lost) in [
             (LossReason::RingFull, kernel.ring_full),
@@ -187,6 +196,14 @@ impl Pipeline {
         ] {
             ledger.socket.segments.lose(reason, lost.segments);
             ledger.socket.bytes.lose(reason, lost.bytes);
+        }
+        for (reason, lost) in [
+            (LossReason::RingFull, kernel.tls_ring_full),
+            (LossReason::HookMissed, kernel.tls_missed),
+            (LossReason::Unlinked, kernel.tls_unlinked),
+        ] {
+            ledger.tls.segments.lose(reason, lost.segments);
+            ledger.tls.bytes.lose(reason, lost.bytes);
         }
         ledger
     }

@@ -67,6 +67,7 @@ pub(crate) fn capture(
         let records = pass(&mut capture, &mut pipeline, consumer);
         let is_pressing = capture.fill() >= PRESSING_FILL;
         depth.steer(&capture, is_pressing, pipeline.take_wishes());
+        pipeline.take_tls_speakers().for_each(|pid| capture.look_for_tls(pid));
         // Asking the kernel takes longer than a short pass: only when somebody wants to know.
         let counters = || {
             latest.set(capture.counters().unwrap_or(latest.get()));

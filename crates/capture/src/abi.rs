@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub use encode::encode;
 
 /// Version of the layouts; recordings carry it.
-pub(crate) const ABI_VERSION: u32 = 4;
+pub(crate) const ABI_VERSION: u32 = 5;
 
 const RECORD_OPEN: u32 = 1;
 const RECORD_SEGMENT: u32 = 2;
@@ -78,7 +78,8 @@ pub(crate) struct SegmentRecord {
     head_length: u16,
     tail_length: u16,
     direction: u8,
-    reserved: [u8; 3],
+    source: u8,
+    reserved: [u8; 2],
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -215,6 +216,17 @@ pub struct KernelCounters {
     pub datagrams_missed: Quantity,
     /// Delivered, but without their bytes.
     pub datagrams_unreadable: Quantity,
+    /// Every call of a TLS library that moved plaintext.
+    pub tls_seen: Quantity,
+    /// Lost: no room in the ring.
+    pub tls_ring_full: Quantity,
+    /// Lost: no socket call tells on which connection.
+    pub tls_unlinked: Quantity,
+    /// Lost: only the end of the call was seen, or the program was preempted in another thread. Bytes
+    /// as far as they are known.
+    pub tls_missed: Quantity,
+    /// Delivered, but without their bytes.
+    pub tls_unreadable: Quantity,
 }
 
 impl KernelCounters {
@@ -231,6 +243,11 @@ impl KernelCounters {
         self.datagrams_ring_full.add(other.datagrams_ring_full);
         self.datagrams_missed.add(other.datagrams_missed);
         self.datagrams_unreadable.add(other.datagrams_unreadable);
+        self.tls_seen.add(other.tls_seen);
+        self.tls_ring_full.add(other.tls_ring_full);
+        self.tls_unlinked.add(other.tls_unlinked);
+        self.tls_missed.add(other.tls_missed);
+        self.tls_unreadable.add(other.tls_unreadable);
     }
 
     /// Adds calls of which nothing is known but that they were not seen.
@@ -330,7 +347,11 @@ fn segment(record: &[u8]) -> Option<Event<'_>> {
         ended_ns: segment.time,
         pid: segment.pid,
         tid: segment.tid,
-        source: Source::Socket,
+        source: match segment.source {
+            0 => Source::Socket,
+            1 => Source::Tls,
+            _ => return None,
+        },
     }))
 }
 
@@ -503,6 +524,7 @@ mod tests {
                     head_length,
                     tail_length,
                     direction,
+                    source,
                     reserved
                 ]
             );
@@ -569,7 +591,12 @@ mod tests {
                     datagrams_passed,
                     datagrams_ring_full,
                     datagrams_missed,
-                    datagrams_unreadable
+                    datagrams_unreadable,
+                    tls_seen,
+                    tls_ring_full,
+                    tls_unlinked,
+                    tls_missed,
+                    tls_unreadable
                 ]
             );
         }
@@ -597,7 +624,8 @@ mod tests {
             head_length: 3,
             tail_length: 2,
             direction: 0,
-            reserved: [0; 3],
+            source: 0,
+            reserved: [0; 2],
         };
         change(&mut record);
         let mut bytes = record.as_bytes().to_vec();
@@ -650,6 +678,7 @@ mod tests {
             assert!(decode(&whole[..length]).is_none(), "{length} bytes");
         }
         assert!(decode(&segment_bytes(|record| record.direction = 7)).is_none());
+        assert!(decode(&segment_bytes(|record| record.source = 2)).is_none());
         assert!(decode(&segment_bytes(|record| record.length = 4)).is_none());
         assert!(decode(&segment_bytes(|record| record.kind = 99)).is_none());
     }

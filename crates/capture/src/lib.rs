@@ -35,6 +35,7 @@ mod release;
 mod return_probe;
 #[allow(unsafe_code, reason = "shares memory with the kernel")]
 mod ring;
+mod tls;
 
 pub use abi::{KernelCounters, Quantity, decode, encode};
 pub use attachment::{Attachment, Refusal, UnknownAttachment};
@@ -46,3 +47,4 @@ pub use pcap::{
 };
 pub use recording::{Frame, Header, RecordingError, RecordingReader, RecordingWriter};
 pub use ring::Drained;
+pub use tls::{LibraryReport, TlsReport};

@@ -30,11 +30,13 @@ pub enum LossReason {
     BufferFull,
     /// The user side's table of connections had no room.
     TooManyConnections,
+    /// Said inside TLS, and nothing tells on which connection.
+    Unlinked,
 }
 
 impl LossReason {
     /// Every reason, in the order of the ledger.
-    pub const ALL: [LossReason; 9] = [
+    pub const ALL: [LossReason; 10] = [
         LossReason::RingFull,
         LossReason::ConnectionTableFull,
         LossReason::HookMissed,
@@ -44,6 +46,7 @@ impl LossReason {
         LossReason::Truncated,
         LossReason::BufferFull,
         LossReason::TooManyConnections,
+        LossReason::Unlinked,
     ];
 
     /// Its name in JSON and metrics.
@@ -59,6 +62,7 @@ impl LossReason {
             LossReason::Truncated => "truncated",
             LossReason::BufferFull => "buffer_full",
             LossReason::TooManyConnections => "too_many_connections",
+            LossReason::Unlinked => "unlinked",
         }
     }
 }
@@ -267,7 +271,7 @@ impl Serialize for ExchangeLedger {
 pub struct ConnectionLedger {
     /// Open now.
     pub open: u64,
-    /// Open now and seen to speak TLS.
+    /// Open now and seen to speak TLS, inside which nothing is known to be spoken.
     pub tls: u64,
     /// Open now and not known to speak anything.
     pub unknown: u64,
@@ -361,7 +365,7 @@ impl Serialize for ConnectionLedger {
 /// What the kernel side counted by itself, before anything could be lost on the way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KernelCount {
-    /// Socket calls that moved bytes.
+    /// Calls of sockets and of TLS libraries that moved bytes.
     pub segments: u64,
     /// Bytes that they moved.
     pub bytes: u64,
@@ -370,8 +374,9 @@ pub struct KernelCount {
 /// The whole ledger: per source, and what became of the exchanges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// The kernel's own count of [`socket`](Ledger::socket), which the ledger is not made from. Not
-    /// where packets were read from a capture file, nor of a recording without its end.
+    /// The kernel's own count of [`socket`](Ledger::socket) and [`tls`](Ledger::tls), which the ledger
+    /// is not made from. Not where packets were read from a capture file, nor of a recording without
+    /// its end.
     pub kernel: Option<KernelCount>,
     /// Socket calls.
     pub socket: Balance,
@@ -402,8 +407,8 @@ impl Ledger {
         let kernel = self.kernel?;
         let difference = |kernel: u64, seen: u64| kernel.wrapping_sub(seen) as i64;
         Some((
-            difference(kernel.segments, self.socket.segments.seen()),
-            difference(kernel.bytes, self.socket.bytes.seen()),
+            difference(kernel.segments, self.socket.segments.seen() + self.tls.segments.seen()),
+            difference(kernel.bytes, self.socket.bytes.seen() + self.tls.bytes.seen()),
         ))
     }
 

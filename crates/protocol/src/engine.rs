@@ -27,6 +27,8 @@ pub struct Engine {
     held_total: usize,
     /// Connections of which more should be copied; at most as many as there are.
     wishes: Vec<ConnectionKey>,
+    /// Processes that were found to speak TLS; at most as many as connections.
+    tls_speakers: Vec<u32>,
     ledger: Ledger,
     swept_ns: u64,
     /// Until then no connection is worth forgetting.
@@ -47,6 +49,7 @@ impl Engine {
             waiting: Vec::new(),
             held_total: 0,
             wishes: Vec::new(),
+            tls_speakers: Vec::new(),
             ledger: Ledger::default(),
             swept_ns: 0,
             forget_ns: 0,
@@ -91,7 +94,14 @@ impl Engine {
             return;
         };
         let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let was_tls = connection.verdict() == Verdict::Tls;
         connection.segment(segment, &mut desk);
+        if !was_tls
+            && connection.verdict() == Verdict::Tls
+            && self.tls_speakers.len() < self.limits.connections
+        {
+            self.tls_speakers.push(segment.pid);
+        }
         if segment.copied() < segment.length as usize
             && self.wishes.len() < self.limits.connections
             && connection.wishes_depth(segment.ended_ns)
@@ -164,6 +174,11 @@ impl Engine {
     /// once, and again after 10 s if that was not enough.
     pub fn take_wishes(&mut self) -> std::vec::Drain<'_, ConnectionKey> {
         self.wishes.drain(..)
+    }
+
+    /// Processes on one of whose connections TLS was found, once for each.
+    pub fn take_tls_speakers(&mut self) -> std::vec::Drain<'_, u32> {
+        self.tls_speakers.drain(..)
     }
 
     /// Nothing more will come. Requests that are still being answered are not reported.
@@ -264,6 +279,7 @@ fn desk<'a>(
 ) -> Desk<'a> {
     Desk {
         books: Books { balance: &mut ledger.socket, held_total, limits },
+        tls: &mut ledger.tls,
         exchanges: &mut ledger.exchanges,
         views,
     }

@@ -23,3 +23,4 @@ mod recording;
 mod redaction;
 mod redis;
 mod server;
+mod tls;

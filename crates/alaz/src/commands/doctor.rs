@@ -22,7 +22,10 @@ use process::ProcessReport;
 
 /// What no check can change in this version, said so that nobody has to find out.
 const LIMITS: [(&str, &str); 3] = [
-    ("encrypted connections", "counted, their contents are not read"),
+    (
+        "encrypted connections",
+        "read where OpenSSL's library (libssl) makes the socket calls itself; all others are counted",
+    ),
     ("other protocols", "those that docs/protocols.md does not name are counted only"),
     (
         "io_uring",
@@ -77,7 +80,7 @@ fn bounds(options: &Options) -> Vec<Bound> {
 /// Exit code 0: everything works; 1: something is missing; 2: Alaz cannot run here.
 pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCode> {
     let trial = probe::trial(options);
-    let explain = |pid| process::explain(Path::new("/proc"), pid, trial.attachment);
+    let explain = |pid| process::explain(Path::new("/proc"), pid, trial.attachment, &trial.tls);
     let process = match args.pid.map(explain).transpose() {
         Ok(process) => process,
         Err(error) if args.output == DoctorOutput::Json => {

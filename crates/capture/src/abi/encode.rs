@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use alaz_model::{
     Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures,
-    ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment,
+    ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment, Source,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -57,7 +57,11 @@ fn encode_segment(segment: &Segment<'_>) -> Vec<u8> {
             Direction::Send => 0,
             Direction::Receive => 1,
         },
-        reserved: [0; 3],
+        source: match segment.source {
+            Source::Socket => 0,
+            Source::Tls => 1,
+        },
+        reserved: [0; 2],
     };
     [record.as_bytes(), head, tail].concat()
 }
@@ -225,7 +229,7 @@ impl From<ConnectionKey> for Key {
 
 #[cfg(test)]
 mod tests {
-    use alaz_model::{Position, Source};
+    use alaz_model::Position;
 
     use super::*;
     use crate::decode;

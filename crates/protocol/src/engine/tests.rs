@@ -229,3 +229,72 @@ fn alaz_itself_is_counted_only() {
     assert!(views.is_empty());
     assert_eq!(engine.ledger().socket.segments.counted, 1);
 }
+
+/// As a library tells it, with the position in the plaintext.
+fn inside(direction: Direction, position: u64, time_ns: u64, text: &str) -> Said {
+    Said::new(direction, position, time_ns, text.as_bytes(), COPIED)
+}
+
+fn give_inside(wire: &mut Wire, said: &Said) {
+    let segment = alaz_model::Segment { source: alaz_model::Source::Tls, ..said.segment(KEY) };
+    wire.engine.segment(&segment, &mut wire.views);
+}
+
+const HELLO: [u8; 6] = [22, 3, 1, 0, 1, 1];
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+#[test]
+fn what_is_said_inside_tls_is_read_and_balanced_on_its_own() {
+    for base in [0, 1 << 62] {
+        let mut wire = Wire::new(Role::Client);
+        wire.client(HELLO).server(HELLO);
+        give_inside(&mut wire, &inside(Direction::Send, base, 10_000_000, REQUEST));
+        give_inside(&mut wire, &inside(Direction::Receive, base, 11_000_000, ANSWER));
+        wire.pause(1);
+        assert_eq!(wire.views.len(), 1, "from {base}");
+        let view = &wire.views[0];
+        assert!(view.tls && view.key == KEY);
+        assert_eq!((view.request_position.0, view.message.status.as_str()), (base, "200"));
+        let ledger = wire.engine.ledger();
+        assert_eq!((ledger.connections.speaks(Protocol::Http), ledger.connections.tls), (1, 0));
+        assert_eq!((ledger.socket.segments.counted, ledger.tls.segments.parsed), (2, 2));
+        assert_eq!(ledger.tls.bytes.seen(), (REQUEST.len() + ANSWER.len()) as u64);
+        assert_eq!(ledger.socket.bytes.seen(), 2 * HELLO.len() as u64);
+    }
+}
+
+#[test]
+fn what_was_missed_inside_tls_is_never_paired_across() {
+    let mut wire = Wire::new(Role::Client);
+    wire.client(HELLO);
+    give_inside(&mut wire, &inside(Direction::Send, 0, 10_000_000, REQUEST));
+    // The kernel side saw ciphertext go by that no call is known to have moved.
+    give_inside(&mut wire, &inside(Direction::Receive, 1 << 62, 11_000_000, ANSWER));
+    wire.pause(10_000_000_000);
+    assert!(wire.views.iter().all(|view| view.message.status != "200"), "{:?}", wire.views);
+    assert_eq!(wire.engine.ledger().exchanges.unpaired(UnpairedReason::Gap), 1);
+}
+
+#[test]
+fn what_a_library_says_on_a_connection_without_tls_is_unlinked() {
+    let mut wire = Wire::new(Role::Client);
+    wire.client(REQUEST);
+    give_inside(&mut wire, &inside(Direction::Send, 0, 10_000_000, REQUEST));
+    let ledger = wire.engine.ledger();
+    assert_eq!(ledger.tls.segments.lost(LossReason::Unlinked), 1);
+    assert_eq!(ledger.tls.bytes.lost(LossReason::Unlinked), REQUEST.len() as u64);
+    assert_eq!(ledger.socket.segments.lost_total(), 0);
+}
+
+#[test]
+fn a_close_waits_for_what_is_still_told_inside_tls() {
+    let mut wire = Wire::new(Role::Client);
+    wire.client(HELLO).server(HELLO);
+    give_inside(&mut wire, &inside(Direction::Send, 0, 10_000_000, REQUEST));
+    wire.close(CloseReason::Finished);
+    give_inside(&mut wire, &inside(Direction::Receive, 0, 11_000_000, ANSWER));
+    wire.pause(10_000_000_000);
+    assert_eq!(wire.views.len(), 1);
+    assert_eq!(wire.views[0].message.status, "200");
+    assert_eq!(wire.engine.ledger().connections.open, 0);
+}
