@@ -295,11 +295,14 @@ fn purpose(program: &str) -> (&'static str, bool) {
     }
 }
 
+/// Maps that there is one of for all objects.
+pub(crate) const SHARED: [&str; 4] = ["ring", "counters", "opt_outs", "has_opt_outs"];
+
 /// Lets `object` write to the maps of `owner`.
 pub(crate) fn share_maps(object: &mut OpenObject, owner: &Object) -> libbpf_rs::Result<()> {
     for mut map in object.maps_mut() {
         let name = map.name().to_owned();
-        if name == "ring" || name == "counters" {
+        if SHARED.iter().any(|shared| name == *shared) {
             map.reuse_fd(find_map(owner, &name.to_string_lossy())?.as_fd())?;
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
     let address = listener.local_addr().unwrap_or(listen);
     let server = Server::start(listener, Arc::clone(&live), hosts).context("cannot serve")?;
     // The pages answer before the capture runs; they say that it does not yet.
-    let result = capture(&live, address, &config.data_dir.value, options, &stop);
+    let result = capture(&live, address, config, options, &stop);
     server.stop();
     result
 }
@@ -39,15 +39,15 @@ pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
 fn capture(
     live: &Arc<Live>,
     address: SocketAddr,
-    data_dir: &Path,
+    config: &Config,
     options: &Options,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     let capture = super::start_capture(options)?;
-    make_data_dir(data_dir)?;
+    make_data_dir(&config.data_dir.value)?;
     live.set_ready(capture.map_bytes());
     say(format_args!("alaz: watching this machine; the map is on http://{}", browsable(address)));
-    let pipeline = source::live_pipeline();
+    let pipeline = source::live_pipeline(config);
     let mut serving = Serving { feed: Feed::new(Arc::clone(live), Limits::default()) };
     source::capture(capture, pipeline, stop, None, Some(address), &mut serving)?;
     Ok(())

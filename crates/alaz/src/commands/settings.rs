@@ -17,11 +17,16 @@ fn yaml(config: &Config) -> String {
     };
     let listen = config.listen.value.to_string();
     let data_dir = config.data_dir.value.to_string_lossy();
-    let hosts: Vec<_> = config.allowed_hosts.value.iter().map(|host| scalar(host)).collect();
+    let list = |items: &[String]| {
+        let items: Vec<_> = items.iter().map(|item| scalar(item)).collect();
+        format!("[{}]", items.join(", "))
+    };
+    let (hosts, processes) = (&config.allowed_hosts, &config.exclude_processes);
     [
         line("listen", &scalar(&listen), &config.listen.origin),
         line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
-        line("allowed_hosts", &format!("[{}]", hosts.join(", ")), &config.allowed_hosts.origin),
+        line("allowed_hosts", &list(&hosts.value), &hosts.origin),
+        line("exclude_processes", &list(&processes.value), &processes.origin),
     ]
     .concat()
 }
@@ -56,6 +61,7 @@ mod tests {
                 listen: Some(listen.parse().unwrap()),
                 data_dir: Some(data_dir.into()),
                 allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
+                exclude_processes: Some(vec!["vault*".to_owned(), "/opt/x".to_owned()]),
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();
@@ -63,6 +69,7 @@ mod tests {
             assert_eq!(read.listen.value, config.listen.value);
             assert_eq!(read.data_dir.value, config.data_dir.value);
             assert_eq!(read.allowed_hosts.value, config.allowed_hosts.value);
+            assert_eq!(read.exclude_processes.value, config.exclude_processes.value);
         }
     }
 }
