@@ -49,6 +49,7 @@ enum record_kind {
 	RECORD_DATAGRAM = 7,
 	RECORD_MEASURES = 8,
 	RECORD_REFUSED = 9,
+	RECORD_OPTED_OUT = 10,
 };
 
 enum connection_role {
@@ -168,6 +169,14 @@ struct measures_record {
 	__u32 least_round_trip;
 };
 
+/* A process that was opted out uses the connection: nothing more is told of it, nor how it ends. */
+struct opted_out_record {
+	__u32 kind;
+	__u32 reserved;
+	struct connection_key key;
+	__u64 time;
+};
+
 /* A connection that this side wanted to open never was. */
 struct refused_record {
 	__u32 kind;
@@ -197,6 +206,9 @@ struct exec_record {
 	__u8 comm[COMM_MAX];
 	__u8 filename[FILENAME_MAX];
 	__u8 arguments[ARGUMENTS_MAX];
+	/* Its environment says so; as far as that was looked at. */
+	__u32 opted_out;
+	__u32 reserved;
 };
 
 /* A process was born of another, and runs the same program. */
@@ -254,6 +266,9 @@ struct counters {
 	struct quantity tls_unlinked;
 	struct quantity tls_missed;
 	struct quantity tls_unreadable;
+	/* By processes that were opted out, or on connections that such used: only counted. */
+	struct quantity opted_out;
+	struct quantity datagrams_opted_out;
 };
 
 #endif

@@ -16,7 +16,9 @@ struct connection {
 	__u64 generation;
 	/* As they were when it was made: a socket whose ports differ is another connection. */
 	__u32 ports;
-	__u32 state;
+	__u16 state;
+	/* A process that was opted out uses it, which is told; nothing else is any more. */
+	__u16 opted_out;
 	/* What is told of its end. Bytes may still be read after it. */
 	__u32 error;
 	__u32 retransmits;
@@ -128,9 +130,21 @@ static __noinline bool emit_measures(__u32 lane, __u64 socket, struct connection
 	return emit(lane, &record, sizeof(record));
 }
 
+static __noinline bool emit_opted_out(__u32 lane, __u64 socket, struct connection *entry)
+{
+	struct opted_out_record record = {};
+
+	DESCRIBE(opted_out_record);
+	record.kind = RECORD_OPTED_OUT;
+	record.key.socket = socket;
+	record.key.generation = entry->generation;
+	record.time = bpf_ktime_get_ns();
+	return emit(lane, &record, sizeof(record));
+}
+
 static __always_inline void tell_end(__u32 lane, __u64 socket, struct connection *entry)
 {
-	if (entry->state == CONNECTION_TOLD)
+	if (entry->state == CONNECTION_TOLD || entry->opted_out)
 		return;
 	entry->state = CONNECTION_TOLD;
 	emit_measures(lane, socket, entry);
@@ -261,7 +275,7 @@ static __always_inline void tell_refused(__u32 lane, struct sock *sk)
 	record.pid = attempt->pid;
 	record.began = attempt->began;
 	bpf_map_delete_elem(&attempts, &socket);
-	if (record.pid == settings.own_pid)
+	if (record.pid == settings.own_pid || is_opted_out(record.pid))
 		return;
 	record.kind = RECORD_REFUSED;
 	record.error = READ(sk, sk_err);

@@ -30,6 +30,22 @@ static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct 
 }
 
 /*
+ * Whether a call is none of ours to tell of: by its process, or on a connection that is such a
+ * process's. Where that could not be told, the next call tries again.
+ */
+static __always_inline bool is_left_out(__u32 lane, __u64 socket, struct connection *entry,
+					__u32 process)
+{
+	if (entry && entry->opted_out)
+		return true;
+	if (!is_opted_out(process))
+		return false;
+	if (entry && emit_opted_out(lane, socket, entry))
+		entry->opted_out = 1;
+	return true;
+}
+
+/*
  * Writes the segment in the lane's scratch, and copies its bytes from where the payload says they lie.
  * Global for the same reason as record_segment.
  */
@@ -89,6 +105,12 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	record = &scratch->datagram.call;
 	sk = KERNEL_POINTER(struct sock, record->key.socket);
 	tcp = KERNEL_POINTER(struct tcp_sock, record->key.socket);
+	entry = known(sk);
+	if (is_left_out(lane, record->key.socket, entry, thread >> 32)) {
+		count->opted_out.segments++;
+		count->opted_out.bytes += length;
+		return 0;
+	}
 	read_progress(sk, &progress);
 
 	record->kind = RECORD_SEGMENT;
@@ -110,7 +132,6 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		record->position = progress.receive_position;
 		record->sent = 0;
 	}
-	entry = known(sk);
 	if (!entry) {
 		record->key.generation = introduce_late(lane, sk, &progress);
 	} else {

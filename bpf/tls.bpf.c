@@ -59,12 +59,18 @@ struct {
 	__type(value, __u64);
 } tls_users SEC(".maps");
 
+/* Alaz's own, and what its socket calls are counted of only. */
+static __always_inline bool is_left_out(__u32 process)
+{
+	return process == settings.own_pid || is_opted_out(process);
+}
+
 static __always_inline int begin(struct tls_call *call)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct tls_call *outer;
 
-	if (thread >> 32 == settings.own_pid)
+	if (is_left_out(thread >> 32))
 		return 0;
 	outer = bpf_map_lookup_elem(&tls_calls, &thread);
 	/* The library calls itself. Anything further down the stack is a call that never returned. */
@@ -337,7 +343,7 @@ int on_tls_end(struct pt_regs *regs)
 	struct tls_call call;
 	__u32 length;
 
-	if (!count || thread >> 32 == settings.own_pid)
+	if (!count || is_left_out(thread >> 32))
 		return 0;
 	if (!begun) {
 		if (result > 0) {

@@ -111,6 +111,8 @@ pub struct Tally {
     pub seen: u64,
     pub parsed: u64,
     pub counted: u64,
+    #[serde(default)]
+    pub opted_out: u64,
     pub lost: BTreeMap<String, u64>,
 }
 
@@ -140,6 +142,7 @@ impl Tally {
 
     fn assert_balances(&self, what: &str) {
         let accounted = self.parsed + self.counted + self.lost_total();
+        assert!(self.opted_out <= self.counted, "{what}: opted out are counted: {self:?}");
         assert_eq!(self.seen, accounted, "{what}: seen = parsed + counted + lost: {self:?}");
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// YAML file with settings, for run, watch, map and config
+    /// YAML file with settings, for all commands but replay
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -86,8 +86,8 @@ impl Command {
 
     fn reads_settings(&self) -> bool {
         match self {
-            Command::Run(_) | Command::Watch(_) | Command::Map(_) | Command::Config(_) => true,
-            Command::Doctor(_) | Command::Record(_) | Command::Replay(_) => false,
+            Command::Replay(_) => false,
+            _ => true,
         }
     }
 }
@@ -164,16 +164,23 @@ pub(crate) struct RunArgs {
     /// own is used without it
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Processes of which nothing is copied or told: names or, with a slash, paths of executables,
+    /// in which `*` stands for anything. So is any with ALAZ_CAPTURE=off in its environment
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) exclude_processes: Option<Vec<String>>,
 }
 
 impl RunArgs {
     /// One of the options that was given, if any.
     fn given(&self) -> Option<&'static str> {
-        let RunArgs { listen, data_dir, allowed_hosts, kubeconfig } = self;
+        let RunArgs { listen, data_dir, allowed_hosts, kubeconfig, exclude_processes } = self;
         let listen = listen.as_ref().map(|_| "--listen");
         let data_dir = data_dir.as_ref().map(|_| "--data-dir");
-        let allowed_hosts = allowed_hosts.as_ref().map(|_| "--allowed-hosts");
-        listen.or(data_dir).or(allowed_hosts).or(kubeconfig.as_ref().map(|_| "--kubeconfig"))
+        let hosts = allowed_hosts.as_ref().map(|_| "--allowed-hosts");
+        let kubeconfig = kubeconfig.as_ref().map(|_| "--kubeconfig");
+        let processes = exclude_processes.as_ref().map(|_| "--exclude-processes");
+        listen.or(data_dir).or(hosts).or(kubeconfig).or(processes)
     }
 }
 
@@ -359,7 +366,7 @@ mod tests {
             let arguments = std::iter::once("alaz").chain(line.split(' '));
             Cli::try_parse_from(arguments).and_then(Cli::checked)
         };
-        for command in ["run", "watch", "map", "config"] {
+        for command in ["run", "watch", "map", "config", "doctor", "record x"] {
             for line in [format!("--config a.yaml {command}"), format!("{command} --config a.yaml")]
             {
                 let cli = read(&line).unwrap();
@@ -370,8 +377,7 @@ mod tests {
         assert!(read("--btf /x watch --capture").is_ok());
         for (line, word) in [
             ("replay --config a.yaml x", "replay"),
-            ("--config a.yaml doctor", "doctor"),
-            ("record x --config a.yaml", "record"),
+            ("--config a.yaml replay x", "replay"),
             ("--listen 127.0.0.1:1 config", "--listen after"),
             ("--data-dir /x watch", "--data-dir after"),
         ] {

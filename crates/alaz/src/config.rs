@@ -20,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) allowed_hosts: Setting<Vec<String>>,
     /// The cluster to watch, where it is not the one that this runs in.
     pub(crate) kubeconfig: Setting<Option<PathBuf>>,
+    /// Processes of which nothing is copied or told, by name or path.
+    pub(crate) exclude_processes: Setting<Vec<String>>,
 }
 
 /// A value and its origin.
@@ -83,6 +85,7 @@ struct FileSettings {
     data_dir: Option<PathBuf>,
     allowed_hosts: Option<Vec<String>>,
     kubeconfig: Option<PathBuf>,
+    exclude_processes: Option<Vec<String>>,
 }
 
 fn listen_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::Error> {
@@ -125,9 +128,7 @@ impl Config {
             )?,
             allowed_hosts: layers.pick(
                 ("--allowed-hosts", args.allowed_hosts.clone()),
-                ("ALAZ_ALLOWED_HOSTS", |text| {
-                    Ok(text.split(',').map(|name| name.trim().to_owned()).collect())
-                }),
+                ("ALAZ_ALLOWED_HOSTS", list),
                 settings.allowed_hosts,
                 Vec::new,
             )?,
@@ -137,8 +138,19 @@ impl Config {
                 settings.kubeconfig.map(Some),
                 || None,
             )?,
+            exclude_processes: layers.pick(
+                ("--exclude-processes", args.exclude_processes.clone()),
+                ("ALAZ_EXCLUDE_PROCESSES", list),
+                settings.exclude_processes,
+                Vec::new,
+            )?,
         })
     }
+}
+
+/// Separated by commas.
+fn list(text: &str) -> Result<Vec<String>, String> {
+    Ok(text.split(',').map(|item| item.trim().to_owned()).collect())
 }
 
 type Parse<T> = fn(&str) -> Result<T, String>;

@@ -13,11 +13,12 @@ use alaz_capture::{
     Capture, Datagram as PacketDatagram, Frame, PCAP_LATENESS_NS, PcapError, PcapItem, PcapReader,
     RecordingError, RecordingReader, decode,
 };
-use alaz_identity::Processes;
+use alaz_identity::{OptOut, Processes};
 use alaz_model::{Clock, Datagram, Direction, Event, Ledger, UnixNanos};
 use anyhow::Context;
 
 use crate::cluster::ClusterWatch;
+use crate::config::Config;
 use crate::depth::Depth;
 use crate::own_addresses;
 use crate::pipeline::{Pipeline, Sink};
@@ -60,12 +61,15 @@ pub(crate) fn capture(
     exclude(&mut pipeline, serving);
     let latest = Cell::new(capture.counters()?);
     let mut depth = Depth::default();
+    pipeline.find_opt_outs();
+    opt_out(&capture, pipeline.take_opt_outs());
     loop {
         if let Some(cluster) = &mut cluster {
             cluster.pass(&mut pipeline);
         }
         let records = pass(&mut capture, &mut pipeline, consumer);
         let is_pressing = capture.fill() >= PRESSING_FILL;
+        opt_out(&capture, pipeline.take_opt_outs());
         depth.steer(&capture, is_pressing, pipeline.take_wishes());
         pipeline.take_tls_speakers().for_each(|pid| capture.look_for_tls(pid));
         // Asking the kernel takes longer than a short pass: only when somebody wants to know.
@@ -97,6 +101,13 @@ pub(crate) fn capture(
     let ledger = pipeline.ledger(Some(&counters));
     let _ = consumer.pass(&|| ledger);
     Ok(ledger)
+}
+
+/// Has the kernel side leave out what is opted out. Where it has no room, the pipeline does so.
+pub(crate) fn opt_out(capture: &Capture, opt_outs: impl Iterator<Item = u32>) {
+    for pid in opt_outs {
+        let _ = capture.opt_out(pid);
+    }
 }
 
 fn exclude(pipeline: &mut Pipeline, serving: Option<SocketAddr>) {
@@ -220,8 +231,14 @@ fn seen_from_one_end<'a>(packet: &PacketDatagram<'a>) -> Datagram<'a> {
 }
 
 /// A pipeline that names processes by this host's `/proc`.
-pub(crate) fn live_pipeline() -> Pipeline {
-    Pipeline::new(Processes::live(PROCESS_LIMIT), clock_now())
+pub(crate) fn live_pipeline(config: &Config) -> Pipeline {
+    Pipeline::new(live_processes(config), clock_now())
+}
+
+/// The processes of this host, less those that the settings opt out.
+pub(crate) fn live_processes(config: &Config) -> Processes {
+    let opt_out = OptOut::new(config.exclude_processes.value.clone());
+    Processes::live(PROCESS_LIMIT).opting_out(opt_out)
 }
 
 /// Nanoseconds on the clock that the kernel side stamps with.

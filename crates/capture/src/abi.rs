@@ -8,8 +8,8 @@ mod encode;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures, Position,
-    ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment, Source,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures, OptedOut,
+    Position, ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment, Source,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -27,6 +27,7 @@ const RECORD_FORK: u32 = 6;
 const RECORD_DATAGRAM: u32 = 7;
 const RECORD_MEASURES: u32 = 8;
 const RECORD_REFUSED: u32 = 9;
+const RECORD_OPTED_OUT: u32 = 10;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -121,6 +122,15 @@ pub(crate) struct MeasuresRecord {
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
+pub(crate) struct OptedOutRecord {
+    kind: u32,
+    reserved: u32,
+    key: Key,
+    time: u64,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
 pub(crate) struct RefusedRecord {
     kind: u32,
     error: u32,
@@ -148,6 +158,8 @@ pub(crate) struct ExecRecord {
     comm: [u8; 16],
     filename: [u8; 128],
     arguments: [u8; 256],
+    opted_out: u32,
+    reserved: u32,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -227,6 +239,10 @@ pub struct KernelCounters {
     pub tls_missed: Quantity,
     /// Delivered, but without their bytes.
     pub tls_unreadable: Quantity,
+    /// Of processes that were opted out, or on connections that such used: only counted.
+    pub opted_out: Quantity,
+    /// Datagrams of processes that were opted out: only counted.
+    pub datagrams_opted_out: Quantity,
 }
 
 impl KernelCounters {
@@ -248,6 +264,8 @@ impl KernelCounters {
         self.tls_unlinked.add(other.tls_unlinked);
         self.tls_missed.add(other.tls_missed);
         self.tls_unreadable.add(other.tls_unreadable);
+        self.opted_out.add(other.opted_out);
+        self.datagrams_opted_out.add(other.datagrams_opted_out);
     }
 
     /// Adds calls of which nothing is known but that they were not seen.
@@ -284,6 +302,7 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
                 comm: until_nul(&exec.comm),
                 filename: exec.filename.get(..usize::from(exec.filename_length))?,
                 arguments: exec.arguments.get(..usize::from(exec.arguments_length))?,
+                opted_out: exec.opted_out != 0,
             }))
         }
         RECORD_MEASURES => {
@@ -309,6 +328,11 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
                 pid: refused.pid,
                 reason: close_reason(refused.error),
             }))
+        }
+        RECORD_OPTED_OUT => {
+            let (opted_out, _) = OptedOutRecord::read_from_prefix(record).ok()?;
+            let (key, time_ns) = (opted_out.key.into(), opted_out.time);
+            Some(Event::OptedOut(OptedOut { key, time_ns }))
         }
         RECORD_FORK => {
             let (fork, _) = ForkRecord::read_from_prefix(record).ok()?;
@@ -556,6 +580,7 @@ mod tests {
                 MeasuresRecord,
                 [kind, retransmits, key, time, handshake, round_trip, least_round_trip]
             );
+            same_layout!(object, "opted_out_record", OptedOutRecord, [kind, reserved, key, time]);
             same_layout!(
                 object,
                 "refused_record",
@@ -596,7 +621,9 @@ mod tests {
                     tls_ring_full,
                     tls_unlinked,
                     tls_missed,
-                    tls_unreadable
+                    tls_unreadable,
+                    opted_out,
+                    datagrams_opted_out
                 ]
             );
         }
@@ -605,7 +632,19 @@ mod tests {
             object,
             "exec_record",
             ExecRecord,
-            [kind, pid, parent, filename_length, arguments_length, time, comm, filename, arguments]
+            [
+                kind,
+                pid,
+                parent,
+                filename_length,
+                arguments_length,
+                time,
+                comm,
+                filename,
+                arguments,
+                opted_out,
+                reserved
+            ]
         );
         same_layout!(object, "fork_record", ForkRecord, [kind, pid, parent, reserved, time]);
         same_layout!(object, "exit_record", ExitRecord, [kind, pid, time]);

@@ -301,8 +301,16 @@ fn purpose(program: &str) -> (&'static str, bool) {
 }
 
 /// Maps that all objects that have them have in common.
-pub(crate) const SHARED: [&str; 6] =
-    ["ring", "counters", "depths", "segment_scratch", "tls_calls", "tls_probed"];
+pub(crate) const SHARED: [&str; 8] = [
+    "ring",
+    "counters",
+    "depths",
+    "segment_scratch",
+    "tls_calls",
+    "tls_probed",
+    "opt_outs",
+    "has_opt_outs",
+];
 
 /// Lets `object` use the maps of `owner`.
 pub(crate) fn share_maps(object: &mut OpenObject, owner: &Object) -> libbpf_rs::Result<()> {

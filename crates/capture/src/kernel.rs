@@ -26,6 +26,9 @@ pub const PARTS_MAX: u32 = 16;
 /// Connections that are copied in depth at once (`depths` in `bpf/segment.h`).
 pub const DEPTHS_MAX: usize = 4096;
 
+/// Processes that are opted out at once (`opt_outs` in `bpf/shared.h`).
+pub const OPT_OUTS_MAX: usize = 4096;
+
 /// How to capture.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -231,6 +234,27 @@ impl Capture {
             // It may have made room for another.
             let _ = map.delete(&key.socket.to_ne_bytes());
         }
+    }
+
+    /// From now on calls of this process, and what others move on its connections, are neither copied
+    /// nor told of, only counted. Its children are born so; a
+    /// program that it starts is not, unless its environment holds `ALAZ_CAPTURE=off`. Processes that
+    /// are born so are opted out by the kernel side itself.
+    ///
+    /// # Errors
+    /// When the kernel refuses to write its own maps: [`OPT_OUTS_MAX`] processes are opted out already.
+    /// Its calls are told of then.
+    pub fn opt_out(&self, pid: u32) -> Result<(), CaptureError> {
+        let write = || {
+            let opt_outs = find_map(&self.traffic, "opt_outs")?;
+            opt_outs.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)?;
+            let flag = find_map(&self.traffic, "has_opt_outs")?;
+            flag.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes(), MapFlags::ANY)
+        };
+        write().map_err(|error| CaptureError::System {
+            what: "telling the kernel side to leave a process out",
+            cause: std::io::Error::other(error),
+        })
     }
 
     /// How full the ring is, from 0 to 1.

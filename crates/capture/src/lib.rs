@@ -40,7 +40,7 @@ mod tls;
 pub use abi::{KernelCounters, Quantity, decode, encode};
 pub use attachment::{Attachment, Refusal, UnknownAttachment};
 pub use error::CaptureError;
-pub use kernel::{Capture, DEPTHS_MAX, Options, PARTS_MAX, ProgramReport};
+pub use kernel::{Capture, DEPTHS_MAX, OPT_OUTS_MAX, Options, PARTS_MAX, ProgramReport};
 pub use pcap::{
     Datagram, OutOfSight, PCAP_LATENESS_NS, PcapCounters, PcapError, PcapItem, PcapReader,
     TcpBytes, is_pcap,

@@ -24,11 +24,13 @@ mod cgroup;
 pub mod cluster;
 mod exec;
 mod interpreter;
+mod opt_out;
 mod processes;
 mod procfs;
 mod program;
 mod text;
 mod workload;
 
+pub use opt_out::OptOut;
 pub use processes::{Counters, Processes};
 pub use procfs::ProcRoot;

@@ -99,6 +99,9 @@ pub struct Process {
     /// command of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_alaz: bool,
+    /// Nothing is to be told of what it says: its environment or the settings say so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opted_out: bool,
 }
 
 /// One side of an exchange.

@@ -124,6 +124,8 @@ pub struct Tally {
     pub parsed: u64,
     /// Known not to be needed: bodies, TLS, connections of no known protocol.
     pub counted: u64,
+    /// Of `counted`: of processes that were opted out of being looked at.
+    pub opted_out: u64,
     lost: [u64; LossReason::ALL.len()],
 }
 
@@ -146,6 +148,12 @@ impl Tally {
         self.lost.iter().sum()
     }
 
+    /// Notes what is counted only, since its process was opted out.
+    pub fn leave_out(&mut self, amount: u64) {
+        self.counted += amount;
+        self.opted_out += amount;
+    }
+
     /// Notes a loss.
     pub fn lose(&mut self, reason: LossReason, amount: u64) {
         self.lost[reason as usize] += amount;
@@ -155,6 +163,7 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.parsed += other.parsed;
         self.counted += other.counted;
+        self.opted_out += other.opted_out;
         for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {
             *mine += theirs;
         }
@@ -173,10 +182,13 @@ impl<I: Iterator<Item = (&'static str, u64)> + Clone> Serialize for NonZero<I> {
 impl Serialize for Tally {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let lost = LossReason::ALL.iter().map(|reason| (reason.as_str(), self.lost(*reason)));
-        let mut out = serializer.serialize_map(Some(4))?;
+        let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("seen", &self.seen())?;
         out.serialize_entry("parsed", &self.parsed)?;
         out.serialize_entry("counted", &self.counted)?;
+        if self.opted_out > 0 {
+            out.serialize_entry("opted_out", &self.opted_out)?;
+        }
         out.serialize_entry("lost", &NonZero(lost))?;
         out.end()
     }
@@ -291,17 +303,20 @@ pub struct UntoldConnections {
     pub unseen_end: u64,
     /// Alaz's own.
     pub own: u64,
+    /// Ends at which a process was that is opted out.
+    pub opted_out: u64,
 }
 
 impl UntoldConnections {
     /// Each reason and its count.
     #[must_use]
-    pub fn by_reason(&self) -> [(&'static str, u64); 4] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 5] {
         [
             ("too_many", self.too_many),
             ("role_unknown", self.role_unknown),
             ("unseen_end", self.unseen_end),
             ("own", self.own),
+            ("opted_out", self.opted_out),
         ]
     }
 
@@ -310,6 +325,7 @@ impl UntoldConnections {
         self.role_unknown += other.role_unknown;
         self.unseen_end += other.unseen_end;
         self.own += other.own;
+        self.opted_out += other.opted_out;
     }
 }
 
@@ -510,14 +526,14 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.socket.segments.parsed = 3;
         ledger.socket.segments.lose(LossReason::RingFull, 2);
-        ledger.tls.segments.counted = 1;
+        ledger.tls.segments.leave_out(1);
         ledger.datagram.segments.parsed = 2;
         ledger.exchanges.reported = 1;
         ledger.exchanges.give_up(UnpairedReason::Gap, 1);
         let json = serde_json::to_value(ledger).unwrap();
         assert_eq!(
             json["segments"],
-            serde_json::json!({"seen": 8, "parsed": 5, "counted": 1, "lost": {"ring_full": 2}})
+            serde_json::json!({"seen": 8, "parsed": 5, "counted": 1, "opted_out": 1, "lost": {"ring_full": 2}})
         );
         assert_eq!(json["exchanges"]["reported"], 1);
         assert_eq!(json["exchanges"]["unpaired"], serde_json::json!({"gap": 1}));

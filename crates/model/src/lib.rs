@@ -28,7 +28,7 @@ mod time;
 pub use connection::{Close, CloseReason, Connection, ConnectionKey, Measures, Refused, Role};
 pub use connection_facts::{ConnectFailure, ConnectionEnd, ConnectionFacts};
 pub use endpoint::{Container, Endpoint, EndpointKind, Process, Resource};
-pub use event::{Event, ProcessExec, ProcessExit, ProcessFork};
+pub use event::{Event, OptedOut, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};
 pub use ledger::{
     Balance, ConnectionLedger, ExchangeLedger, KernelCount, Ledger, LossReason, Tally,

@@ -12,10 +12,12 @@ use std::process::ExitCode;
 
 use alaz_capture::Options;
 use alaz_capture::probe::{self, Check, Verdict};
+use alaz_identity::OptOut;
 use alaz_server::{MOST_BYTES, MOST_EXCHANGES};
 use serde::Serialize;
 
 use crate::cli::{DoctorArgs, DoctorOutput};
+use crate::config::Config;
 use crate::output::{streams, units};
 use crate::source::PROCESS_LIMIT;
 use process::ProcessReport;
@@ -78,9 +80,15 @@ fn bounds(options: &Options) -> Vec<Bound> {
 }
 
 /// Exit code 0: everything works; 1: something is missing; 2: Alaz cannot run here.
-pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(
+    args: &DoctorArgs,
+    config: &Config,
+    options: &Options,
+) -> anyhow::Result<ExitCode> {
     let trial = probe::trial(options);
-    let explain = |pid| process::explain(Path::new("/proc"), pid, trial.attachment, &trial.tls);
+    let opt_out = OptOut::new(config.exclude_processes.value.clone());
+    let explain =
+        |pid| process::explain(Path::new("/proc"), pid, &opt_out, trial.attachment, &trial.tls);
     let process = match args.pid.map(explain).transpose() {
         Ok(process) => process,
         Err(error) if args.output == DoctorOutput::Json => {

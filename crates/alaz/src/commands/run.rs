@@ -49,7 +49,7 @@ fn capture(
     let cluster = ClusterWatch::start(config.kubeconfig.value.as_deref(), live)?;
     live.set_ready(capture.map_bytes());
     say(format_args!("alaz: watching this machine; the map is on http://{}", browsable(address)));
-    let pipeline = source::live_pipeline();
+    let pipeline = source::live_pipeline(config);
     let mut serving = Serving { feed: Feed::new(Arc::clone(live), Limits::default()) };
     source::capture(capture, pipeline, stop, None, Some(address), cluster, &mut serving)?;
     Ok(())

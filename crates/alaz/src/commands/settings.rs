@@ -20,12 +20,17 @@ fn yaml(config: &Config) -> String {
     let kubeconfig = config.kubeconfig.value.as_ref();
     let kubeconfig = kubeconfig.map(|path| path.to_string_lossy());
     let kubeconfig = kubeconfig.as_deref().map_or("null".into(), scalar);
-    let hosts: Vec<_> = config.allowed_hosts.value.iter().map(|host| scalar(host)).collect();
+    let list = |items: &[String]| {
+        let items: Vec<_> = items.iter().map(|item| scalar(item)).collect();
+        format!("[{}]", items.join(", "))
+    };
+    let (hosts, processes) = (&config.allowed_hosts, &config.exclude_processes);
     [
         line("listen", &scalar(&listen), &config.listen.origin),
         line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
-        line("allowed_hosts", &format!("[{}]", hosts.join(", ")), &config.allowed_hosts.origin),
+        line("allowed_hosts", &list(&hosts.value), &hosts.origin),
         line("kubeconfig", &kubeconfig, &config.kubeconfig.origin),
+        line("exclude_processes", &list(&processes.value), &processes.origin),
     ]
     .concat()
 }
@@ -61,6 +66,7 @@ mod tests {
                 data_dir: Some(data_dir.into()),
                 allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
                 kubeconfig: Some(data_dir.into()),
+                exclude_processes: Some(vec!["vault*".to_owned(), "/opt/x".to_owned()]),
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();
@@ -68,6 +74,7 @@ mod tests {
             assert_eq!(read.listen.value, config.listen.value);
             assert_eq!(read.data_dir.value, config.data_dir.value);
             assert_eq!(read.allowed_hosts.value, config.allowed_hosts.value);
+            assert_eq!(read.exclude_processes.value, config.exclude_processes.value);
         }
     }
 }

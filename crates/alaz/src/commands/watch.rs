@@ -26,14 +26,19 @@ pub(crate) fn run(args: &WatchArgs, config: &Config, options: &Options) -> anyho
     let stop = source::stop_signal()?;
     match Remote::find(&args.from, config.listen.value)? {
         Some(remote) => read(args, &remote, &stop),
-        None => capture(args, options, &stop),
+        None => capture(args, config, options, &stop),
     }
 }
 
-fn capture(args: &WatchArgs, options: &Options, stop: &AtomicBool) -> anyhow::Result<()> {
+fn capture(
+    args: &WatchArgs,
+    config: &Config,
+    options: &Options,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     let capture = super::start_capture(options)?;
     let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Drop);
-    let pipeline = source::live_pipeline();
+    let pipeline = source::live_pipeline(config);
     let ledger =
         source::capture(capture, pipeline, stop, args.duration, None, None, &mut printing)?;
     let result = printing.finish();

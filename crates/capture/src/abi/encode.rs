@@ -3,16 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures, OptedOut,
     ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment, Source,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{
     AF_INET, AF_INET6, CloseRecord, DatagramRecord, ExecRecord, ExitRecord, ForkRecord, Key,
-    MeasuresRecord, OpenRecord, RECORD_CLOSE, RECORD_DATAGRAM, RECORD_EXEC, RECORD_EXIT,
-    RECORD_FORK, RECORD_MEASURES, RECORD_OPEN, RECORD_REFUSED, RECORD_SEGMENT, RefusedRecord,
-    SegmentRecord,
+    MeasuresRecord, OpenRecord, OptedOutRecord, RECORD_CLOSE, RECORD_DATAGRAM, RECORD_EXEC,
+    RECORD_EXIT, RECORD_FORK, RECORD_MEASURES, RECORD_OPEN, RECORD_OPTED_OUT, RECORD_REFUSED,
+    RECORD_SEGMENT, RefusedRecord, SegmentRecord,
 };
 
 /// As much as the kernel side copies of one segment.
@@ -30,6 +30,7 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
         Event::Close(close) => encode_close(close),
         Event::Measures(measures) => encode_measures(measures),
         Event::Refused(refused) => encode_refused(refused),
+        Event::OptedOut(opted_out) => encode_opted_out(opted_out),
         Event::Datagram(datagram) => encode_datagram(datagram),
         Event::Fork(fork) => encode_fork(fork),
         Event::Exec(exec) => encode_exec(exec),
@@ -129,6 +130,13 @@ fn encode_measures(measures: &Measures) -> Vec<u8> {
     record.as_bytes().to_vec()
 }
 
+fn encode_opted_out(opted_out: &OptedOut) -> Vec<u8> {
+    let OptedOut { key, time_ns } = *opted_out;
+    let record =
+        OptedOutRecord { kind: RECORD_OPTED_OUT, reserved: 0, key: key.into(), time: time_ns };
+    record.as_bytes().to_vec()
+}
+
 fn encode_refused(refused: &Refused) -> Vec<u8> {
     let (local, remote) = (refused.local, refused.remote);
     let family = if local.is_ipv4() && remote.is_ipv4() { AF_INET } else { AF_INET6 };
@@ -199,6 +207,7 @@ fn encode_exec(exec: &ProcessExec<'_>) -> Vec<u8> {
     fill(&mut record.comm, exec.comm);
     record.filename_length = fill(&mut record.filename, exec.filename);
     record.arguments_length = fill(&mut record.arguments, exec.arguments);
+    record.opted_out = u32::from(exec.opted_out);
     record.as_bytes().to_vec()
 }
 
@@ -297,6 +306,7 @@ mod tests {
                 pid: 7,
                 reason,
             }));
+            there_and_back(Event::OptedOut(OptedOut { key: KEY, time_ns: 8 }));
             there_and_back(Event::Measures(alaz_model::Measures {
                 key: KEY,
                 time_ns: 3,
@@ -320,6 +330,7 @@ mod tests {
             comm: b"nginx",
             filename: b"/usr/sbin/nginx",
             arguments: b"nginx\0-g\0daemon off;\0",
+            opted_out: true,
         }));
         there_and_back(Event::Exit(ProcessExit { pid: 5, time_ns: 4 }));
     }
@@ -337,6 +348,7 @@ mod tests {
             comm: &long,
             filename: &long,
             arguments: &long,
+            opted_out: false,
         };
         let record = encode(&Event::Exec(exec));
         let Some(Event::Exec(cut)) = decode(&record) else { panic!("not an exec") };

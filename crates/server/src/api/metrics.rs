@@ -117,10 +117,11 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
         [("socket", &ledger.socket), ("tls", &ledger.tls), ("datagram", &ledger.datagram)];
     for (quantity, pick) in quantities {
         type Amount = fn(&Tally) -> u64;
-        let fates: [(&str, &str, Amount); 3] = [
+        let fates: [(&str, &str, Amount); 4] = [
             ("seen", "that were seen: parsed, counted and lost together", Tally::seen),
             ("parsed", "that went through a parser", |tally| tally.parsed),
             ("counted", "that were known not to be needed", |tally| tally.counted),
+            ("opted_out", "counted of processes that are opted out", |tally| tally.opted_out),
         ];
         for (fate, meaning, value) in fates {
             let name = format!("alaz_{fate}_{quantity}_total");

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use alaz_capture::{Attachment, LibraryReport, TlsReport};
-use alaz_identity::{ProcRoot, Processes};
+use alaz_identity::{OptOut, ProcRoot, Processes};
 use serde::Serialize;
 
 use super::executable::Executable;
@@ -77,6 +77,7 @@ pub(super) enum NoProcess {
 pub(super) fn explain(
     proc: &Path,
     pid: u32,
+    opt_out: &OptOut,
     attachment: Option<Attachment>,
     probed: &TlsReport,
 ) -> Result<ProcessReport, NoProcess> {
@@ -90,7 +91,7 @@ pub(super) fn explain(
     if let Some(process) = group.and_then(|id| id.trim().parse().ok()).filter(|id| *id != pid) {
         return Err(NoProcess::Thread { thread: pid, process });
     }
-    let resolved = Processes::new(ProcRoot::at(proc), 1).resolve(pid);
+    let resolved = Processes::new(ProcRoot::at(proc), 1).opting_out(opt_out.clone()).resolve(pid);
     let process = resolved.ok_or(NoProcess::Invisible(pid))?;
     let executable = File::open(folder.join("exe")).and_then(Executable::read).ok();
     let mapped = mapped_files(&read(&folder.join("maps")).unwrap_or_default());
@@ -102,6 +103,9 @@ pub(super) fn explain(
     let verdicts = if process.is_alaz {
         let why = "this is an Alaz, whose own traffic is left out".to_owned();
         vec![Finding { what: "all", verdict: Sight::NotSeen, why }]
+    } else if process.opted_out {
+        let why = "opted out by ALAZ_CAPTURE=off or exclude_processes: only counted".to_owned();
+        vec![Finding { what: "all", verdict: Sight::Counted, why }]
     } else {
         verdicts(&tls_libraries, &inside_tls(pid, probed), sockets.as_ref(), attachment)
     };
@@ -323,7 +327,7 @@ mod tests {
     fn a_number_without_a_process_is_told_from_one_that_is_hidden() {
         let proc = tempfile::tempdir().unwrap();
         let explain = |pid| {
-            explain(proc.path(), pid, None, &TlsReport::default())
+            explain(proc.path(), pid, &OptOut::default(), None, &TlsReport::default())
                 .map(|_| ())
                 .unwrap_err()
                 .to_string()
@@ -336,10 +340,33 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_opted_out_is_told_so() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let settings = OptOut::new(vec!["sleep".to_owned()]);
+        let proc = Path::new("/proc");
+        let found = |opt_out: &OptOut| {
+            let report =
+                explain(proc, child.id(), opt_out, Some(Attachment::Fexit), &TlsReport::default())
+                    .unwrap();
+            report.verdicts.first().map(|finding| (finding.what, finding.verdict))
+        };
+        // Not before it is that program.
+        while std::fs::read(proc.join(format!("{}/comm", child.id()))).unwrap() != b"sleep\n" {
+            std::thread::yield_now();
+        }
+        let verdicts = [found(&settings), found(&OptOut::default())];
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(verdicts[0], Some(("all", Sight::Counted)));
+        assert_eq!(verdicts[1], Some(("TCP in the clear", Sight::Seen)));
+    }
+
+    #[test]
     fn this_very_process_is_explained() {
         let pid = std::process::id();
-        let none = TlsReport::default();
-        let report = explain(Path::new("/proc"), pid, Some(Attachment::Syscall), &none).unwrap();
+        let (none, probed) = (OptOut::default(), TlsReport::default());
+        let attachment = Some(Attachment::Syscall);
+        let report = explain(Path::new("/proc"), pid, &none, attachment, &probed).unwrap();
         assert_eq!(report.runtime.as_ref().unwrap().name, "native");
         let mut text = Vec::new();
         report.print(&mut text).unwrap();
