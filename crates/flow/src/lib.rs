@@ -24,6 +24,7 @@ mod limits;
 mod mapping;
 mod node;
 mod recorder;
+mod route;
 mod samples;
 mod status;
 #[cfg(test)]
@@ -31,9 +32,10 @@ mod testing;
 
 pub use connection_stats::ConnectionStats;
 pub use connections::{ConnectionLimits, Connections};
-pub use edge::{EdgeKey, EdgeStats, RouteName, RouteStats};
+pub use edge::{EdgeKey, EdgeStats};
 pub use histogram::{Histogram, HistogramParts, MAX_BUCKETS};
 pub use limits::Limits;
 pub use node::{NodeFacts, NodeKey};
 pub use recorder::{Counters, EdgeSlice, Overflow, Recorder, Slice};
+pub use route::{RouteName, RouteStats};
 pub use status::StatusMix;
