@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use alaz_capture::KernelCounters;
-use alaz_flow::{ConnectionLimits, Connections};
+use alaz_flow::{ConnectionLimits, Connections, RouteLimits, Routes};
 use alaz_identity::Processes;
 use alaz_model::{
     Balance, Clock, ConnectionFacts, ConnectionKey, Event, Exchange, KernelCount, Ledger,
@@ -34,6 +34,7 @@ pub struct Pipeline {
     datagrams: Datagrams,
     connections: Connections,
     processes: Processes,
+    routes: Routes,
     clock: Clock,
     views: Vec<View>,
     joined: Vec<Exchange>,
@@ -58,6 +59,7 @@ impl Pipeline {
             datagrams: Datagrams::new(alaz_protocol::DatagramLimits::default()),
             connections: Connections::new(ConnectionLimits::default()),
             processes,
+            routes: Routes::new(RouteLimits::default()),
             clock,
             views: Vec::new(),
             joined: Vec::new(),
@@ -163,6 +165,7 @@ impl Pipeline {
         ledger.exchanges.reported = self.reported;
         ledger.exchanges.views.add(&self.join.ledger());
         ledger.exchanges.views.own = self.own;
+        ledger.exchanges.routes_unlearned = self.routes.unlearned();
         ledger.connections.untold = self.connections.untold();
         let Some(kernel) = kernel else { return ledger };
         add_datagrams(&mut ledger.datagram, kernel);
@@ -197,6 +200,7 @@ impl Pipeline {
                 self.own += 1;
                 continue;
             }
+            self.routes.apply(&mut exchange);
             self.reported += 1;
             sink.exchange(&exchange);
         }

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
-use alaz_tests::alaz::Server;
+use alaz_tests::alaz::{Server, Watch};
 use alaz_tests::kafka::Kafka;
+use alaz_tests::nginx::Nginx;
 use alaz_tests::postgresql::Postgresql;
 use alaz_tests::program::{Program, run};
 use alaz_tests::{free_port, turn_to_capture, wait_until};
@@ -101,6 +102,27 @@ fn errors_of_redis_are_told_apart_by_code() {
     });
     let codes = &edge(&alaz, port, "redis-cli")["errors_by_code"];
     assert_eq!(*codes, json!({"WRONGTYPE": 2, "NOSCRIPT": 1}));
+}
+
+#[test]
+fn parts_of_paths_that_vary_are_learned() {
+    let Some(_turn) = turn_to_capture() else { return };
+    let nginx = Nginx::start();
+    let watch = Watch::start();
+    // 78 words in one place, 26 in another.
+    for path in ["/item/[a-z][a-c]", "/item/zz", "/other/[a-z]"] {
+        run(Command::new("curl").args(["-sS", "-o", "/dev/null"]).arg(nginx.url(path)));
+    }
+    let seen = watch.finish();
+    let exchanges = seen.at(nginx.address.port());
+    let route = |target: &str| {
+        let found = exchanges.iter().find(|exchange| exchange.target == target);
+        found.map(|exchange| exchange.route.clone()).expect(target)
+    };
+    assert_eq!(exchanges.len(), 78 + 1 + 26);
+    assert_eq!(route("/item/aa"), "/item/aa");
+    assert_eq!(route("/item/zz"), "/item/{id}");
+    assert_eq!(route("/other/z"), "/other/z");
 }
 
 /// kafka-python; each record is a request.
