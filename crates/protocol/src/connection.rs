@@ -8,6 +8,7 @@ use alaz_model::{
 };
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Facts, PROTOCOLS, Side, Start};
+use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::{Books, End, Input, Origin, Reader, Step, Stream};
 use crate::tls;
@@ -85,6 +86,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) books: Books<'a>,
     pub(crate) exchanges: &'a mut ExchangeLedger,
     pub(crate) views: &'a mut Vec<View>,
+    pub(crate) topics: &'a mut TopicNames,
 }
 
 impl Connection {
@@ -270,6 +272,7 @@ impl Connection {
                 facts: &self.facts,
                 views: desk.views,
                 exchanges: desk.exchanges,
+                topics: desk.topics,
                 limits: desk.books.limits,
             };
             act(dialogue.as_mut(), &mut context);
@@ -298,6 +301,7 @@ impl Connection {
             mid_stream: &mut self.mid_stream,
             views: desk.views,
             exchanges: desk.exchanges,
+            topics: desk.topics,
             limits,
         };
         let books =
@@ -318,6 +322,7 @@ struct Ear<'a> {
     mid_stream: &'a mut bool,
     views: &'a mut Vec<View>,
     exchanges: &'a mut ExchangeLedger,
+    topics: &'a mut TopicNames,
     limits: &'a Limits,
 }
 
@@ -336,6 +341,7 @@ impl Ear<'_> {
             facts: self.facts,
             views: self.views,
             exchanges: self.exchanges,
+            topics: self.topics,
             limits: self.limits,
         };
         Some(act(dialogue.as_mut(), side, &mut context))

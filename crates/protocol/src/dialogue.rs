@@ -7,6 +7,7 @@ use alaz_model::{
     View,
 };
 
+use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::{Input, Origin, Step};
 
@@ -35,6 +36,8 @@ pub(crate) struct Context<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) views: &'a mut Vec<View>,
     pub(crate) exchanges: &'a mut ExchangeLedger,
+    /// Names of Kafka's topics, as any connection was heard to tell them.
+    pub(crate) topics: &'a mut TopicNames,
     pub(crate) limits: &'a Limits,
 }
 

@@ -11,7 +11,7 @@
 //! * After missing bytes, or on a connection that is older than Alaz, requests are found again where
 //!   a segment begins with one, and responses where a segment begins with the number of a request
 //!   that waits for it.
-//! * Topics that are told by id have the names that the connection was heard to tell before.
+//! * Topics that are told by id have the names that any connection was heard to tell before.
 //!
 //! A client that has two requests of the same number under way is followed by order alone, and not
 //! any more once something is missing.
@@ -24,6 +24,7 @@ mod responses;
 mod schema;
 #[rustfmt::skip]
 mod table;
+mod topics;
 mod walk;
 
 use std::collections::VecDeque;
@@ -32,10 +33,10 @@ use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
 use crate::stream::{Input, Origin, Step};
-use found::Names;
 use pair::{FetchSession, Request, Response};
 use parse::Reading;
 use schema::Meaning;
+pub(crate) use topics::TopicNames;
 use walk::{Progress, Walk};
 
 /// Kafka in the list of protocols.
@@ -99,7 +100,6 @@ struct Conversation {
     answering: Option<(Request, Response)>,
     /// So many requests were not kept.
     untold: u64,
-    names: Names,
     session: Option<FetchSession>,
     /// Credentials come in frames without headers (KIP-43, before version 1 of the handshake).
     has_raw_frames: bool,
@@ -131,7 +131,6 @@ impl Conversation {
             pending: VecDeque::new(),
             answering: None,
             untold: 0,
-            names: Names::default(),
             session: None,
             has_raw_frames: false,
             repeats: false,
@@ -172,7 +171,8 @@ impl Conversation {
         };
         let visible = usize::try_from(left).ok().and_then(|left| input.bytes.get(..left));
         let visible = visible.unwrap_or(input.bytes);
-        let Some(taken) = self.walk(side, visible, left, input.cut) else { return Step::More };
+        let taken = self.walk(side, visible, left, input.cut, context.topics);
+        let Some(taken) = taken else { return Step::More };
         self.way(side).at = input.position.plus(taken);
         let seen = visible.len().min(usize::try_from(taken).unwrap_or(usize::MAX));
         let then_pass = taken - seen as u64;
@@ -183,7 +183,14 @@ impl Conversation {
     }
 
     /// Reads fields. Returns how many bytes are done with; `None` where it takes more to go on.
-    fn walk(&mut self, side: Side, visible: &[u8], left: u64, cut: bool) -> Option<u64> {
+    fn walk(
+        &mut self,
+        side: Side,
+        visible: &[u8],
+        left: u64,
+        cut: bool,
+        names: &mut TopicNames,
+    ) -> Option<u64> {
         let (way, found) = match side {
             Side::Client => {
                 (&mut self.client, self.asking.as_mut().map(|asking| &mut asking.found))
@@ -194,7 +201,7 @@ impl Conversation {
             }
         };
         let (Some(walk), Some(found)) = (&mut way.walk, found) else { return Some(left) };
-        let (mut taken, progress) = walk.read(visible, left, found, &mut self.names);
+        let (mut taken, progress) = walk.read(visible, left, found, names);
         if cut && progress == Progress::More {
             // The next batch will not be seen, but what follows the records may.
             taken += walk.skip_records(found);
