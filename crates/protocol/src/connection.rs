@@ -402,6 +402,15 @@ impl Ear<'_> {
         is_server && !*self.mid_stream && !input.forced
     }
 
+    /// Lets another protocol's dialogue read on, where the present one says so.
+    fn hand_over(&mut self) {
+        if let Talk::Speaks { protocol, dialogue, .. } = self.talk
+            && let Some(successor) = dialogue.successor()
+        {
+            (*protocol, *dialogue) = (successor.protocol, successor.dialogue);
+        }
+    }
+
     fn withdraw(&mut self, withdrawals: u32) -> Step {
         self.dialogue(|dialogue, _, context| dialogue.withdraw(context));
         *self.withdrawn = true;
@@ -424,7 +433,9 @@ impl Reader for Ear<'_> {
             Talk::Speaks { withdrawals, .. } => {
                 let step =
                     self.dialogue(|dialogue, side, context| dialogue.read(side, input, context));
-                step.flatten().unwrap_or_else(|| self.withdraw(withdrawals))
+                let step = step.flatten().unwrap_or_else(|| self.withdraw(withdrawals));
+                self.hand_over();
+                step
             }
         }
     }

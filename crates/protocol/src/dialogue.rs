@@ -113,6 +113,18 @@ pub(crate) trait Dialogue: Send {
 
     /// These bytes were never this protocol: everything pending is given up.
     fn withdraw(&mut self, context: &mut Context<'_>);
+
+    /// Both sides have agreed on another protocol: who reads on, from the step on that was just
+    /// given. It has taken over what is pending.
+    fn successor(&mut self) -> Option<Successor> {
+        None
+    }
+}
+
+/// The dialogue that takes the place of another.
+pub(crate) struct Successor {
+    pub(crate) protocol: Protocol,
+    pub(crate) dialogue: Box<dyn Dialogue>,
 }
 
 /// How a connection has ended.
