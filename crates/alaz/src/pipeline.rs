@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use alaz_capture::{KernelCounters, OPT_OUTS_MAX};
-use alaz_flow::{ConnectionLimits, Connections};
+use alaz_flow::{ConnectionLimits, Connections, RouteLimits, Routes};
 use alaz_identity::Processes;
 use alaz_identity::cluster::Cluster;
 use alaz_model::{
@@ -37,6 +37,7 @@ pub struct Pipeline {
     connections: Connections,
     processes: Processes,
     cluster: Cluster,
+    routes: Routes,
     clock: Clock,
     views: Vec<View>,
     joined: Vec<Exchange>,
@@ -78,6 +79,7 @@ impl Pipeline {
             connections: Connections::new(ConnectionLimits::default()),
             processes,
             cluster: Cluster::new(MOST_OBJECTS),
+            routes: Routes::new(RouteLimits::default()),
             clock,
             views: Vec::new(),
             joined: Vec::new(),
@@ -244,6 +246,7 @@ impl Pipeline {
         ledger.exchanges.reported = self.reported;
         ledger.exchanges.views.add(&self.join.ledger());
         ledger.exchanges.views.own = self.own;
+        ledger.exchanges.routes_unlearned = self.routes.unlearned();
         ledger.connections.untold = self.connections.untold();
         for (balance, left_out) in [
             (&mut ledger.socket, &self.left_out.socket),
@@ -299,6 +302,7 @@ impl Pipeline {
             }
             self.cluster.identify(&mut exchange.client, exchange.time);
             self.cluster.identify(&mut exchange.server, exchange.time);
+            self.routes.apply(&mut exchange);
             self.reported += 1;
             sink.exchange(&exchange);
         }

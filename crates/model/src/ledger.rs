@@ -241,6 +241,9 @@ pub struct ExchangeLedger {
     pub reported: u64,
     /// What became of the views that they are made of.
     pub views: ViewLedger,
+    /// Those whose route was not learned from, since there was no room; the route is what the
+    /// shape of its parts says.
+    pub routes_unlearned: u64,
     unpaired: [u64; UnpairedReason::ALL.len()],
 }
 
@@ -260,6 +263,7 @@ impl ExchangeLedger {
     pub fn add(&mut self, other: &ExchangeLedger) {
         self.reported += other.reported;
         self.views.add(&other.views);
+        self.routes_unlearned += other.routes_unlearned;
         for (mine, theirs) in self.unpaired.iter_mut().zip(other.unpaired) {
             *mine += theirs;
         }
@@ -270,10 +274,11 @@ impl Serialize for ExchangeLedger {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let unpaired =
             UnpairedReason::ALL.iter().map(|reason| (reason.as_str(), self.unpaired(*reason)));
-        let mut out = serializer.serialize_map(Some(3))?;
+        let mut out = serializer.serialize_map(Some(4))?;
         out.serialize_entry("reported", &self.reported)?;
         out.serialize_entry("unpaired", &NonZero(unpaired))?;
         out.serialize_entry("views", &self.views)?;
+        out.serialize_entry("routes_unlearned", &self.routes_unlearned)?;
         out.end()
     }
 }

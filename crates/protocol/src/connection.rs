@@ -8,6 +8,7 @@ use alaz_model::{
 };
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Facts, PROTOCOLS, Side, Start};
+use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::{Books, End, Input, Origin, Reader, Step, Stream};
 use crate::tls;
@@ -89,6 +90,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) tls: &'a mut Balance,
     pub(crate) exchanges: &'a mut ExchangeLedger,
     pub(crate) views: &'a mut Vec<View>,
+    pub(crate) topics: &'a mut TopicNames,
 }
 
 impl Desk<'_> {
@@ -103,6 +105,7 @@ impl Desk<'_> {
             tls: self.books.balance,
             exchanges: self.exchanges,
             views: self.views,
+            topics: self.topics,
         }
     }
 }
@@ -362,6 +365,7 @@ impl Connection {
                 facts: &self.facts,
                 views: desk.views,
                 exchanges: desk.exchanges,
+                topics: desk.topics,
                 limits: desk.books.limits,
             };
             act(dialogue.as_mut(), &mut context);
@@ -390,6 +394,7 @@ impl Connection {
             mid_stream: &mut self.mid_stream,
             views: desk.views,
             exchanges: desk.exchanges,
+            topics: desk.topics,
             limits,
         };
         let books =
@@ -410,6 +415,7 @@ struct Ear<'a> {
     mid_stream: &'a mut bool,
     views: &'a mut Vec<View>,
     exchanges: &'a mut ExchangeLedger,
+    topics: &'a mut TopicNames,
     limits: &'a Limits,
 }
 
@@ -428,6 +434,7 @@ impl Ear<'_> {
             facts: self.facts,
             views: self.views,
             exchanges: self.exchanges,
+            topics: self.topics,
             limits: self.limits,
         };
         Some(act(dialogue.as_mut(), side, &mut context))
@@ -488,6 +495,15 @@ impl Ear<'_> {
         is_server && !*self.mid_stream && !input.forced
     }
 
+    /// Lets another protocol's dialogue read on, where the present one says so.
+    fn hand_over(&mut self) {
+        if let Talk::Speaks { protocol, dialogue, .. } = self.talk
+            && let Some(successor) = dialogue.successor()
+        {
+            (*protocol, *dialogue) = (successor.protocol, successor.dialogue);
+        }
+    }
+
     fn withdraw(&mut self, withdrawals: u32) -> Step {
         self.dialogue(|dialogue, _, context| dialogue.withdraw(context));
         *self.withdrawn = true;
@@ -510,7 +526,9 @@ impl Reader for Ear<'_> {
             Talk::Speaks { withdrawals, .. } => {
                 let step =
                     self.dialogue(|dialogue, side, context| dialogue.read(side, input, context));
-                step.flatten().unwrap_or_else(|| self.withdraw(withdrawals))
+                let step = step.flatten().unwrap_or_else(|| self.withdraw(withdrawals));
+                self.hand_over();
+                step
             }
         }
     }

@@ -6,6 +6,7 @@ use alaz_model::{Close, Connection as Opened, ConnectionKey, Ledger, LossReason,
 use hashbrown::HashMap;
 
 use crate::connection::{Connection, Departure, Desk, Verdict};
+use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::Books;
 
@@ -29,6 +30,8 @@ pub struct Engine {
     wishes: Vec<ConnectionKey>,
     /// Processes that were found to speak TLS; at most as many as connections.
     tls_speakers: Vec<u32>,
+    /// What one connection tells and others speak of.
+    topics: TopicNames,
     ledger: Ledger,
     swept_ns: u64,
     /// Until then no connection is worth forgetting.
@@ -50,6 +53,7 @@ impl Engine {
             held_total: 0,
             wishes: Vec::new(),
             tls_speakers: Vec::new(),
+            topics: TopicNames::default(),
             ledger: Ledger::default(),
             swept_ns: 0,
             forget_ns: 0,
@@ -93,7 +97,8 @@ impl Engine {
             balance.bytes.lose(reason, u64::from(segment.length));
             return;
         };
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let mut desk =
+            desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
         let was_tls = connection.verdict() == Verdict::Tls;
         connection.segment(segment, &mut desk);
         if !was_tls
@@ -150,7 +155,8 @@ impl Engine {
     /// without.
     pub fn advance(&mut self, watermark_ns: u64, views: &mut Vec<View>) {
         let horizon_ns = watermark_ns.saturating_sub(self.limits.lateness_ns);
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let mut desk =
+            desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
         self.waiting.retain(|key| {
             let known = self.connections.get_mut(&key.socket);
             let Some(connection) = known.filter(|known| known.key() == *key) else { return false };
@@ -183,7 +189,8 @@ impl Engine {
 
     /// Nothing more will come. Requests that are still being answered are not reported.
     pub fn finish(&mut self, views: &mut Vec<View>) {
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let mut desk =
+            desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
         for (_, mut connection) in self.connections.drain() {
             connection.depart(Departure::Open, &mut desk);
         }
@@ -225,7 +232,8 @@ impl Engine {
 
     fn remove(&mut self, socket: u64, departure: Departure, views: &mut Vec<View>) {
         if let Some(mut connection) = self.connections.remove(&socket) {
-            let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+            let mut desk =
+                desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
             connection.depart(departure, &mut desk);
         }
     }
@@ -237,7 +245,8 @@ impl Engine {
             return;
         }
         let mut oldest_ns = u64::MAX;
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let mut desk =
+            desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
         let old = self.connections.extract_if(|_, connection| {
             let until_ns = connection.active_ns.saturating_add(FORGOTTEN_NS);
             if until_ns > now_ns {
@@ -274,6 +283,7 @@ impl Engine {
 fn desk<'a>(
     ledger: &'a mut Ledger,
     held_total: &'a mut usize,
+    topics: &'a mut TopicNames,
     limits: &'a Limits,
     views: &'a mut Vec<View>,
 ) -> Desk<'a> {
@@ -282,6 +292,7 @@ fn desk<'a>(
         tls: &mut ledger.tls,
         exchanges: &mut ledger.exchanges,
         views,
+        topics,
     }
 }
 

@@ -305,6 +305,46 @@ fn end(said: &[Said], direction: Direction, otherwise: u64) -> Position {
     Position(end.unwrap_or(otherwise))
 }
 
+/// Any bytes, by the client or not; before some of them something was said and not seen.
+pub(crate) type Noise = Vec<(bool, Vec<u8>, bool)>;
+
+pub(crate) fn noise() -> impl Strategy<Value = Noise> {
+    let bytes = proptest::collection::vec(any::<u8>(), 1..60);
+    proptest::collection::vec((any::<bool>(), bytes, prop::bool::weighted(0.05)), 1..40)
+}
+
+/// Hears all that, and the end of the connection.
+pub(crate) fn hear(wire: &mut Wire, noise: Noise) {
+    for (by_client, bytes, is_after_a_gap) in noise {
+        if is_after_a_gap {
+            wire.unseen(by_client, &bytes);
+        }
+        if by_client {
+            wire.client(&bytes)
+        } else {
+            wire.server(&bytes)
+        };
+    }
+    wire.pause(2_000_000_000).close(CloseReason::Finished);
+}
+
+/// Bytes to be replaced, by segment and place in it.
+pub(crate) type Mutations = Vec<(prop::sample::Index, prop::sample::Index, u8)>;
+
+pub(crate) fn mutations() -> impl Strategy<Value = Mutations> {
+    let places = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>());
+    proptest::collection::vec(places, 1..20)
+}
+
+pub(crate) fn mutate(said: &mut [Said], mutations: &Mutations) {
+    for (segment, byte, value) in mutations {
+        let head = &mut segment.get_mut(said).head;
+        if !head.is_empty() {
+            *byte.get_mut(head) = *value;
+        }
+    }
+}
+
 /// Whether a view says nothing that is not so, given that in truth this was all asked and wholly
 /// answered (`METHOD target status outcome`): no failure, no status, no outcome that was not there.
 /// `is_same` compares what was asked, as far as it is known.

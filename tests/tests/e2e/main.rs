@@ -17,6 +17,7 @@ mod mariadb;
 mod mongodb;
 mod nginx;
 mod opaque;
+mod operations;
 mod opt_out;
 mod postgresql;
 mod processes;

@@ -166,6 +166,12 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
         let count = ledger.exchanges.unpaired(reason);
         page.sample(name, &[("reason", reason.as_str())], count);
     }
+    page.single(
+        "alaz_routes_unlearned_total",
+        "counter",
+        "Exchanges whose route was not learned from: there was no room for more.",
+        ledger.exchanges.routes_unlearned,
+    );
     let views = ledger.exchanges.views;
     page.single(
         "alaz_views_seen_total",

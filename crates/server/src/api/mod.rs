@@ -6,6 +6,7 @@ mod exchanges;
 mod map;
 mod metrics;
 mod node;
+mod operations;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub(crate) fn router(live: Arc<Live>, hosts: Hosts) -> Router {
         .route("/api/v1/edges/{id}", get(edge))
         .route("/api/v1/edges/{id}/series", get(series))
         .route("/api/v1/nodes/{id}", get(node))
+        .route("/api/v1/operations", get(operations::operations))
         .route("/api/v1/exchanges", get(exchanges::exchanges))
         .route("/api/v1/ledger", get(ledger))
         .route("/metrics", get(metrics::metrics))

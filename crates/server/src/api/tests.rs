@@ -1,3 +1,5 @@
+mod operations;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -157,6 +159,7 @@ async fn an_edge_is_as_documented() {
         json!({"id": map["nodes"][0]["id"], "name": "web", "kind": "process"})
     );
     assert_eq!(edge["status"], json!({"200": 2, "503": 1}));
+    assert_eq!(edge["errors_by_code"], json!({"503": 1}));
     let routes: Vec<_> = edge["routes"]
         .as_array()
         .unwrap()
@@ -309,6 +312,9 @@ async fn mistakes_are_answered_with_a_sentence() {
         ("/api/v1/exchanges?port=65536", 400, "65535"),
         ("/api/v1/exchanges?errors=yes", 400, "true or false"),
         ("/api/v1/exchanges?slower_than=50", 400, "50ms"),
+        ("/api/v1/operations?sort=name", 400, "p99"),
+        ("/api/v1/operations?by=port", 400, "server"),
+        ("/api/v1/operations?limit=1001", 400, "1 to 1000"),
         ("/api/v1/ledger?x", 400, "'x'"),
         ("/api/v1/nothing", 404, "openapi"),
         ("/../../etc/passwd", 404, "passwd"),
@@ -463,7 +469,7 @@ async fn the_description_is_that_of_the_pages() {
             .to_owned()
     };
     let paths = api["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 11);
+    assert_eq!(paths.len(), 12);
     for (path, page) in paths {
         let target = path.replace("{id}", &id(path));
         let parameters = page["get"]["parameters"].as_array().cloned().unwrap_or_default();
