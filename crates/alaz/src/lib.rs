@@ -16,6 +16,7 @@ mod cli;
 mod commands;
 mod config;
 mod depth;
+mod guard;
 mod output;
 mod own_addresses;
 pub mod pipeline;

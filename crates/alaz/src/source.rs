@@ -14,10 +14,11 @@ use alaz_capture::{
     RecordingError, RecordingReader, decode,
 };
 use alaz_identity::Processes;
-use alaz_model::{Clock, Datagram, Direction, Event, Ledger, UnixNanos};
+use alaz_model::{Clock, Datagram, Direction, Event, GuardState, GuardStep, Ledger, UnixNanos};
 use anyhow::Context;
 
 use crate::depth::Depth;
+use crate::guard::Guard;
 use crate::own_addresses;
 use crate::pipeline::{Pipeline, Sink};
 
@@ -40,19 +41,26 @@ pub(crate) const PROCESS_LIMIT: usize = 16_384;
 pub(crate) trait Consumer: Sink {
     /// A pass over the ring is done; `ledger` gives the balance so far. Breaking ends the capture.
     fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()>;
+
+    /// What Alaz takes of the machine, and what is left undone from now on. Only where somebody
+    /// looks.
+    fn guard(&mut self, _: &GuardState) {}
 }
 
 /// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger. What is
-/// said to a server of this process, which listens at `serving`, is left out.
+/// said to a server of this process, which listens at `serving`, is left out. Where there is a guard,
+/// work is left undone as it says.
 pub(crate) fn capture(
     mut capture: Capture,
     mut pipeline: Pipeline,
     stop: &AtomicBool,
     duration: Option<Duration>,
     serving: Option<SocketAddr>,
+    mut guard: Option<Guard>,
     consumer: &mut impl Consumer,
 ) -> anyhow::Result<Ledger> {
     let started = Instant::now();
+    let mut step = GuardStep::None;
     let mut looked_at = started;
     exclude(&mut pipeline, serving);
     let latest = Cell::new(capture.counters()?);
@@ -60,7 +68,13 @@ pub(crate) fn capture(
     loop {
         let records = pass(&mut capture, &mut pipeline, consumer);
         let is_pressing = capture.fill() >= PRESSING_FILL;
-        depth.steer(&capture, is_pressing, pipeline.take_wishes());
+        if let Some(state) = guard.as_mut().and_then(Guard::look) {
+            step = state.step;
+            pipeline.count_only(step >= GuardStep::CountedOnly, consumer);
+            consumer.guard(&state);
+        }
+        let has_room = !is_pressing && step < GuardStep::NoDepth;
+        depth.steer(&capture, has_room, pipeline.take_wishes());
         // Asking the kernel takes longer than a short pass: only when somebody wants to know.
         let counters = || {
             latest.set(capture.counters().unwrap_or(latest.get()));

@@ -30,11 +30,13 @@ pub enum LossReason {
     BufferFull,
     /// The user side's table of connections had no room.
     TooManyConnections,
+    /// Alaz took more of the machine than it may, and left it unread.
+    Guard,
 }
 
 impl LossReason {
     /// Every reason, in the order of the ledger.
-    pub const ALL: [LossReason; 9] = [
+    pub const ALL: [LossReason; 10] = [
         LossReason::RingFull,
         LossReason::ConnectionTableFull,
         LossReason::HookMissed,
@@ -44,6 +46,7 @@ impl LossReason {
         LossReason::Truncated,
         LossReason::BufferFull,
         LossReason::TooManyConnections,
+        LossReason::Guard,
     ];
 
     /// Its name in JSON and metrics.
@@ -59,6 +62,7 @@ impl LossReason {
             LossReason::Truncated => "truncated",
             LossReason::BufferFull => "buffer_full",
             LossReason::TooManyConnections => "too_many_connections",
+            LossReason::Guard => "guard",
         }
     }
 }

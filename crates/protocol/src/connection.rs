@@ -234,6 +234,11 @@ impl Connection {
         self.dialogue(desk, |dialogue, context| dialogue.close(ending, context));
     }
 
+    /// Whether its bytes are known not to be needed.
+    pub(crate) fn is_passed_by(&self) -> bool {
+        matches!(self.talk, Talk::Tls | Talk::Excluded)
+    }
+
     /// When what was read in one direction took the verdict back, nothing in the other is a body by
     /// that verdict any more.
     fn leave_body_after(&mut self, direction: Direction) {
@@ -300,8 +305,8 @@ impl Connection {
             exchanges: desk.exchanges,
             limits,
         };
-        let books =
-            Books { balance: desk.books.balance, held_total: desk.books.held_total, limits };
+        let Books { balance, held_total, uncopied, .. } = &mut desk.books;
+        let books = Books { balance, held_total, limits, uncopied: *uncopied };
         (stream, ear, books)
     }
 }

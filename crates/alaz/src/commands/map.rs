@@ -34,7 +34,7 @@ fn capture(duration: Duration, options: &Options) -> anyhow::Result<Map> {
     let start = source::unix_now();
     let mut counting = Counting { recorder: Recorder::new(Limits::default()) };
     let pipeline = source::live_pipeline();
-    source::capture(capture, pipeline, &stop, Some(duration), None, &mut counting)?;
+    source::capture(capture, pipeline, &stop, Some(duration), None, None, &mut counting)?;
     let end = source::unix_now();
     Ok(counting.map(start, end))
 }

@@ -22,6 +22,8 @@ fn yaml(config: &Config) -> String {
         line("listen", &scalar(&listen), &config.listen.origin),
         line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
         line("allowed_hosts", &format!("[{}]", hosts.join(", ")), &config.allowed_hosts.origin),
+        line("cpu_limit", &config.cpu_limit.value, &config.cpu_limit.origin),
+        line("memory_limit", &config.memory_limit.value, &config.memory_limit.origin),
     ]
     .concat()
 }
@@ -41,6 +43,7 @@ mod tests {
     use super::*;
     use crate::cli::RunArgs;
     use crate::config::Surroundings;
+    use crate::guard::{Bytes, Cores};
 
     #[test]
     fn what_is_printed_is_a_settings_file() {
@@ -56,6 +59,8 @@ mod tests {
                 listen: Some(listen.parse().unwrap()),
                 data_dir: Some(data_dir.into()),
                 allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
+                cpu_limit: Some(Cores::parse("0.3", 1).unwrap()),
+                memory_limit: Some(Bytes(1001)),
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();
@@ -63,6 +68,7 @@ mod tests {
             assert_eq!(read.listen.value, config.listen.value);
             assert_eq!(read.data_dir.value, config.data_dir.value);
             assert_eq!(read.allowed_hosts.value, config.allowed_hosts.value);
+            assert_eq!(read.guard_limits(), config.guard_limits());
         }
     }
 }

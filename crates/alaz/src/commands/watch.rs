@@ -34,7 +34,8 @@ fn capture(args: &WatchArgs, options: &Options, stop: &AtomicBool) -> anyhow::Re
     let capture = super::start_capture(options)?;
     let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Drop);
     let pipeline = source::live_pipeline();
-    let ledger = source::capture(capture, pipeline, stop, args.duration, None, &mut printing)?;
+    let ledger =
+        source::capture(capture, pipeline, stop, args.duration, None, None, &mut printing)?;
     let result = printing.finish();
     super::print_ledger(&ledger);
     result.context("standard output")
