@@ -9,7 +9,8 @@ use alaz_model::Protocol;
 use alaz_server::{ExchangeFilter, parse_duration};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::listen_address;
+use crate::config::{cpu_limit, listen_address};
+use crate::guard::{Bytes, Cores};
 
 /// Shows every request between the services of this machine, without touching them.
 ///
@@ -169,18 +170,39 @@ pub(crate) struct RunArgs {
     /// in which `*` stands for anything. So is any with ALAZ_CAPTURE=off in its environment
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) exclude_processes: Option<Vec<String>>,
+
+    /// The most CPU that Alaz takes, in cores (0.5) or of the machine (25%), before it leaves work
+    /// undone [default: a quarter of the machine, at least 0.5 and at most 1]
+    #[arg(long, value_name = "CORES", value_parser = cpu_limit)]
+    pub(crate) cpu_limit: Option<Cores>,
+
+    /// The most memory that Alaz takes before it leaves work undone [default: 512MiB]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory_limit: Option<Bytes>,
 }
 
 impl RunArgs {
     /// One of the options that was given, if any.
     fn given(&self) -> Option<&'static str> {
-        let RunArgs { listen, data_dir, allowed_hosts, kubeconfig, exclude_processes } = self;
-        let listen = listen.as_ref().map(|_| "--listen");
-        let data_dir = data_dir.as_ref().map(|_| "--data-dir");
-        let hosts = allowed_hosts.as_ref().map(|_| "--allowed-hosts");
-        let kubeconfig = kubeconfig.as_ref().map(|_| "--kubeconfig");
-        let processes = exclude_processes.as_ref().map(|_| "--exclude-processes");
-        listen.or(data_dir).or(hosts).or(kubeconfig).or(processes)
+        let RunArgs {
+            listen,
+            data_dir,
+            allowed_hosts,
+            kubeconfig,
+            exclude_processes,
+            cpu_limit,
+            memory_limit,
+        } = self;
+        let given = [
+            (listen.is_some(), "--listen"),
+            (data_dir.is_some(), "--data-dir"),
+            (allowed_hosts.is_some(), "--allowed-hosts"),
+            (kubeconfig.is_some(), "--kubeconfig"),
+            (exclude_processes.is_some(), "--exclude-processes"),
+            (cpu_limit.is_some(), "--cpu-limit"),
+            (memory_limit.is_some(), "--memory-limit"),
+        ];
+        given.into_iter().find_map(|(is_given, name)| is_given.then_some(name))
     }
 }
 

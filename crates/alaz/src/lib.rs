@@ -17,6 +17,7 @@ mod cluster;
 mod commands;
 mod config;
 mod depth;
+mod guard;
 mod output;
 mod own_addresses;
 pub mod pipeline;

@@ -49,6 +49,8 @@ pub struct Pipeline {
     left_out: LeftOut,
     /// Processes that turned out to be opted out.
     opt_outs: Vec<u32>,
+    /// Whether bytes are left unread.
+    counts_only: bool,
     /// Servers of this process. Addresses come and go; those that went are kept, up to the limit.
     excluded: HashSet<SocketAddr>,
 }
@@ -88,6 +90,7 @@ impl Pipeline {
             own: 0,
             left_out: LeftOut::default(),
             opt_outs: Vec::new(),
+            counts_only: false,
             excluded: HashSet::new(),
         }
     }
@@ -99,6 +102,17 @@ impl Pipeline {
             self.engine.exclude_server(address);
             self.connections.exclude_server(address);
         }
+    }
+
+    /// Whether bytes are counted and not read from now on. What would have been needed of them is lost
+    /// for the reason [`LossReason::Guard`].
+    pub fn count_only(&mut self, counts_only: bool, sink: &mut impl Sink) {
+        if counts_only && !self.counts_only {
+            // What waits for an answer would wait for one that is not read.
+            self.datagrams.finish(&self.clock, &mut self.joined);
+            self.report(sink);
+        }
+        self.counts_only = counts_only;
     }
 
     /// Replaces the clock, whose offset drifts as the wall clock is corrected.
@@ -135,7 +149,10 @@ impl Pipeline {
                 if segment.source == Source::Socket {
                     self.connections.segment(segment, process);
                 }
-                self.engine.segment(segment, &mut self.views);
+                match self.counts_only {
+                    true => self.engine.leave_unread(segment, &mut self.views),
+                    false => self.engine.segment(segment, &mut self.views),
+                }
             }
             Event::Open(connection) => {
                 self.engine.open(connection, &mut self.views);
@@ -146,6 +163,9 @@ impl Pipeline {
                 self.engine.close(close, &mut self.views);
                 self.join.close(close);
                 self.connections.close(close, &mut self.told);
+            }
+            Event::Datagram(datagram) if self.counts_only => {
+                self.datagrams.leave_unread(datagram);
             }
             Event::Datagram(datagram) => {
                 if is_opted_out(&self.processes.resolve(datagram.pid)) {

@@ -32,11 +32,13 @@ pub enum LossReason {
     TooManyConnections,
     /// Said inside TLS, and nothing tells on which connection.
     Unlinked,
+    /// Alaz took more of the machine than it may, and left it unread.
+    Guard,
 }
 
 impl LossReason {
     /// Every reason, in the order of the ledger.
-    pub const ALL: [LossReason; 10] = [
+    pub const ALL: [LossReason; 11] = [
         LossReason::RingFull,
         LossReason::ConnectionTableFull,
         LossReason::HookMissed,
@@ -47,6 +49,7 @@ impl LossReason {
         LossReason::BufferFull,
         LossReason::TooManyConnections,
         LossReason::Unlinked,
+        LossReason::Guard,
     ];
 
     /// Its name in JSON and metrics.
@@ -63,6 +66,7 @@ impl LossReason {
             LossReason::BufferFull => "buffer_full",
             LossReason::TooManyConnections => "too_many_connections",
             LossReason::Unlinked => "unlinked",
+            LossReason::Guard => "guard",
         }
     }
 }

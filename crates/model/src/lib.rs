@@ -22,6 +22,7 @@ mod connection_facts;
 mod endpoint;
 mod event;
 mod exchange;
+mod guard;
 mod ledger;
 mod time;
 
@@ -30,6 +31,7 @@ pub use connection_facts::{ConnectFailure, ConnectionEnd, ConnectionFacts};
 pub use endpoint::{Container, Endpoint, EndpointKind, Process, Resource};
 pub use event::{Event, OptedOut, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};
+pub use guard::{GuardState, GuardStep};
 pub use ledger::{
     Balance, ConnectionLedger, ExchangeLedger, KernelCount, Ledger, LossReason, Tally,
     UnpairedReason, UntoldConnections, ViewLedger,

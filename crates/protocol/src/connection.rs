@@ -101,6 +101,7 @@ impl Desk<'_> {
                 balance: self.tls,
                 held_total: self.books.held_total,
                 limits: self.books.limits,
+                uncopied: self.books.uncopied,
             },
             tls: self.books.balance,
             exchanges: self.exchanges,
@@ -329,6 +330,11 @@ impl Connection {
         self.dialogue(desk, |dialogue, context| dialogue.close(ending, context));
     }
 
+    /// Whether its bytes are known not to be needed.
+    pub(crate) fn is_passed_by(&self) -> bool {
+        matches!(self.talk, Talk::Tls | Talk::Excluded)
+    }
+
     /// When what was read in one direction took the verdict back, nothing in the other is a body by
     /// that verdict any more.
     fn leave_body_after(&mut self, direction: Direction) {
@@ -397,8 +403,8 @@ impl Connection {
             topics: desk.topics,
             limits,
         };
-        let books =
-            Books { balance: desk.books.balance, held_total: desk.books.held_total, limits };
+        let Books { balance, held_total, uncopied, .. } = &mut desk.books;
+        let books = Books { balance, held_total, limits, uncopied: *uncopied };
         (stream, ear, books)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use alaz_model::{Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Segment, View};
+use alaz_model::{
+    Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Segment, Source, View,
+};
 use hashbrown::HashMap;
 
 use crate::connection::{Connection, Departure, Desk, Verdict};
@@ -88,6 +90,26 @@ impl Engine {
 
     /// Bytes moved; exchanges that they complete go to `views`.
     pub fn segment(&mut self, segment: &Segment<'_>, views: &mut Vec<View>) {
+        self.take(segment, LossReason::Unreadable, views);
+    }
+
+    /// Bytes moved that are not to be read, though they were copied. Where they would have been
+    /// needed, they are lost for the reason [`LossReason::Guard`], like any that could not be read.
+    pub fn leave_unread(&mut self, segment: &Segment<'_>, views: &mut Vec<View>) {
+        // What is known not to be needed is not read either way.
+        let is_passed_by = |known: &Connection| {
+            segment.source == Source::Socket && known.key() == segment.key && known.is_passed_by()
+        };
+        if self.connections.get(&segment.key.socket).is_some_and(is_passed_by) {
+            return self.segment(segment, views);
+        }
+        let unread = Segment { head: &[], tail: &[], ..*segment };
+        self.take(&unread, LossReason::Guard, views);
+    }
+
+    /// Takes a segment of which something may not have been copied, for this reason where that is all
+    /// of it.
+    fn take(&mut self, segment: &Segment<'_>, uncopied: LossReason, views: &mut Vec<View>) {
         let key = segment.key;
         let known = self.connections.get_mut(&key.socket);
         let Some(connection) = known.filter(|known| known.key() == key) else {
@@ -99,6 +121,7 @@ impl Engine {
         };
         let mut desk =
             desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
+        desk.books.uncopied = uncopied;
         let was_tls = connection.verdict() == Verdict::Tls;
         connection.segment(segment, &mut desk);
         if !was_tls
@@ -288,7 +311,12 @@ fn desk<'a>(
     views: &'a mut Vec<View>,
 ) -> Desk<'a> {
     Desk {
-        books: Books { balance: &mut ledger.socket, held_total, limits },
+        books: Books {
+            balance: &mut ledger.socket,
+            held_total,
+            limits,
+            uncopied: LossReason::Unreadable,
+        },
         tls: &mut ledger.tls,
         exchanges: &mut ledger.exchanges,
         views,

@@ -31,6 +31,7 @@ pub use api::{Map, MapConnections, MapEdge, MapFilter, MapNode, MapOverflow};
 pub use filter::{ExchangeFilter, parse_duration};
 pub use guard::Hosts;
 pub use live::{ClusterState, Feed, Live};
+pub use process::OwnProcess;
 pub use recent::MOST_EXCHANGES;
 pub use serve::Server;
 pub use store::{MOST_BYTES, Period, Store};

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use alaz_tests::alaz::{Server, binary};
+use alaz_tests::alaz::Server;
 use alaz_tests::cluster::Cluster;
 use alaz_tests::program::Program;
 use alaz_tests::{free_port, turn_to_capture, wait_until};
@@ -111,7 +111,7 @@ fn pods_have_the_names_of_their_workloads() {
     let owner = replica_set(&cluster);
     let web = Group::of(&cluster.run_pod("shop", "web-6c9f-a", "10.244.0.5", Some(&owner)));
     let client = Group::of(&cluster.run_pod("shop", "client", "10.244.0.6", None));
-    let server = Server::start_with(&binary(), &["--kubeconfig", &cluster.kubeconfig()]);
+    let server = Server::start_with(&["--kubeconfig", &cluster.kubeconfig()]);
     wait_until_known(&server);
     let expected = ("pod shop/client".to_owned(), "pod shop/web".to_owned());
     assert_eq!(names(&server, &web, &client), expected);
@@ -125,7 +125,7 @@ fn pods_have_the_names_of_their_workloads() {
 fn without_an_answer_everything_but_names_works_and_names_come_with_it() {
     let Some(_turn) = turn_to_capture() else { return };
     let mut cluster = Cluster::new();
-    let mut server = Server::start_with(&binary(), &["--kubeconfig", &cluster.kubeconfig()]);
+    let mut server = Server::start_with(&["--kubeconfig", &cluster.kubeconfig()]);
     wait_until("what is wrong is said", || {
         server.program().stderr().contains("the Kubernetes API does not tell of Pod objects")
     });

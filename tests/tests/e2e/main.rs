@@ -8,6 +8,7 @@ mod bad_input;
 mod capture_file;
 mod connections;
 mod dns;
+mod guard;
 mod http;
 mod http2;
 mod idle;

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::output;
 use crate::output::streams::{print, say};
 use crate::pipeline::Sink;
-use crate::source::{self, Consumer};
+use crate::source::{self, Consumer, Duties};
 
 /// Of a running Alaz, or of a capture that lasts as long as is asked for.
 pub(crate) fn run(args: &MapArgs, config: &Config, options: &Options) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ fn capture(duration: Duration, config: &Config, options: &Options) -> anyhow::Re
     let start = source::unix_now();
     let mut counting = Counting { recorder: Recorder::new(Limits::default()) };
     let pipeline = source::live_pipeline(config);
-    source::capture(capture, pipeline, &stop, Some(duration), None, None, &mut counting)?;
+    source::capture(capture, pipeline, &stop, Some(duration), Duties::default(), &mut counting)?;
     let end = source::unix_now();
     Ok(counting.map(start, end))
 }

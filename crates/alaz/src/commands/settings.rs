@@ -31,6 +31,8 @@ fn yaml(config: &Config) -> String {
         line("allowed_hosts", &list(&hosts.value), &hosts.origin),
         line("kubeconfig", &kubeconfig, &config.kubeconfig.origin),
         line("exclude_processes", &list(&processes.value), &processes.origin),
+        line("cpu_limit", &config.cpu_limit.value, &config.cpu_limit.origin),
+        line("memory_limit", &config.memory_limit.value, &config.memory_limit.origin),
     ]
     .concat()
 }
@@ -50,6 +52,7 @@ mod tests {
     use super::*;
     use crate::cli::RunArgs;
     use crate::config::Surroundings;
+    use crate::guard::{Bytes, Cores};
 
     #[test]
     fn what_is_printed_is_a_settings_file() {
@@ -67,6 +70,8 @@ mod tests {
                 allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
                 kubeconfig: Some(data_dir.into()),
                 exclude_processes: Some(vec!["vault*".to_owned(), "/opt/x".to_owned()]),
+                cpu_limit: Some(Cores::parse("0.3", 1).unwrap()),
+                memory_limit: Some(Bytes(1001)),
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();
@@ -75,6 +80,7 @@ mod tests {
             assert_eq!(read.data_dir.value, config.data_dir.value);
             assert_eq!(read.allowed_hosts.value, config.allowed_hosts.value);
             assert_eq!(read.exclude_processes.value, config.exclude_processes.value);
+            assert_eq!(read.guard_limits(), config.guard_limits());
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::commands::remote::Remote;
 use crate::config::Config;
 use crate::output::printing::{Overflow, Printing};
 use crate::output::streams::say;
-use crate::source;
+use crate::source::{self, Duties};
 
 /// How long to wait for a line before looking at the clock and for signals.
 const TICK: Duration = Duration::from_millis(50);
@@ -40,7 +40,7 @@ fn capture(
     let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Drop);
     let pipeline = source::live_pipeline(config);
     let ledger =
-        source::capture(capture, pipeline, stop, args.duration, None, None, &mut printing)?;
+        source::capture(capture, pipeline, stop, args.duration, Duties::default(), &mut printing)?;
     let result = printing.finish();
     super::print_ledger(&ledger);
     result.context("standard output")

@@ -132,6 +132,43 @@ fn an_open_of_a_known_socket_ends_its_earlier_life() {
 }
 
 #[test]
+fn what_is_not_to_be_read_is_lost_and_nothing_is_told_of_it() {
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let mut wire = Wire::new(Role::Client);
+    wire.client("GET /1 HTTP/1.1\r\n\r\n").server(OK);
+    // Its answer is not read, nor is the next question.
+    wire.client("GET /2 HTTP/1.1\r\n\r\n");
+    let mut unread = vec![wire.next_said(false, OK)];
+    unread.push(wire.next_said(true, "GET /3 HTTP/1.1\r\n\r\n"));
+    for said in &mut unread {
+        said.unread = true;
+        wire.give(said);
+    }
+    // However long it takes, nobody may say that there was no answer.
+    wire.pause(3600 * 1_000_000_000);
+    wire.server(OK).client("GET /4 HTTP/1.1\r\n\r\n").server(OK);
+    assert_eq!(wire.told(), ["GET /1 200 complete", "GET /4 200 complete"]);
+    let ledger = wire.engine.ledger();
+    assert_eq!(ledger.socket.segments.lost(LossReason::Guard), 2);
+    let bytes = unread.iter().map(|said| u64::from(said.length)).sum::<u64>();
+    assert_eq!(ledger.socket.bytes.lost(LossReason::Guard), bytes);
+    assert_eq!(wire.engine.held_total, 0);
+}
+
+#[test]
+fn what_is_not_needed_is_not_lost_when_it_is_not_to_be_read() {
+    let mut wire = Wire::new(Role::Client);
+    let hello =
+        b"\x16\x03\x01\x00\x2e\x01\x00\x00\x2a\x03\x03abcdefghijklmnopqrstuvwxyzabcdefghijkl";
+    wire.client(hello);
+    let said = Said { unread: true, ..wire.next_said(false, [0x17; 100]) };
+    wire.give(&said);
+    let ledger = wire.engine.ledger();
+    assert_eq!((ledger.socket.segments.counted, ledger.connections.tls), (2, 1));
+    assert_eq!(ledger.socket.segments.lost_total(), 0);
+}
+
+#[test]
 fn looking_for_room_is_not_repeated_in_vain() {
     let mut engine = Engine::new(Limits { connections: 2, ..Limits::default() });
     let mut views = Vec::new();

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
 use alaz_flow::{ConnectionStats, Histogram, NodeKey};
-use alaz_model::{Balance, Ledger, LossReason, Tally, UnpairedReason};
+use alaz_model::{Balance, GuardState, GuardStep, Ledger, LossReason, Tally, UnpairedReason};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -73,6 +73,9 @@ fn write_capture(page: &mut Page, capture: &CaptureState) {
         "Kernel memory of the maps of the kernel side.",
         capture.kernel_map_bytes,
     );
+    if let Some(guard) = &capture.guard {
+        write_guard(page, guard);
+    }
     write_ledger(page, &capture.ledger);
 }
 
@@ -106,6 +109,37 @@ fn write_cluster(page: &mut Page, cluster: ClusterState) {
         "counter",
         "Attempts to ask the Kubernetes API that went wrong.",
         cluster.failures,
+    );
+}
+
+fn write_guard(page: &mut Page, guard: &GuardState) {
+    let name = "alaz_guard_step";
+    page.family(
+        name,
+        "gauge",
+        "What Alaz leaves undone to stay within its limits: 1 for that step.",
+    );
+    for step in GuardStep::ALL {
+        page.sample(name, &[("step", step.as_str())], u8::from(step == guard.step));
+    }
+    page.single("alaz_guard_changes_total", "counter", "How often that changed.", guard.changes);
+    page.single(
+        "alaz_guard_cpu_cores",
+        "gauge",
+        "CPU time that Alaz took in the last seconds, in seconds a second.",
+        guard.cpu_cores,
+    );
+    page.single(
+        "alaz_guard_cpu_limit_cores",
+        "gauge",
+        "The most that it may take.",
+        guard.cpu_limit_cores,
+    );
+    page.single(
+        "alaz_guard_memory_limit_bytes",
+        "gauge",
+        "The most memory that may be resident.",
+        guard.memory_limit_bytes,
     );
 }
 

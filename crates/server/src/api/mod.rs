@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use alaz_model::{Ledger, UnixNanos};
+use alaz_model::{GuardState, Ledger, UnixNanos};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
@@ -163,6 +163,8 @@ struct Status {
     uptime_seconds: f64,
     /// From when on there is data; null before there is any.
     since: Option<UnixNanos>,
+    /// Null in the first second.
+    guard: Option<GuardState>,
 }
 
 async fn status(State(live): Shared, uri: Uri) -> Result<Json<Status>, ApiError> {
@@ -172,6 +174,7 @@ async fn status(State(live): Shared, uri: Uri) -> Result<Json<Status>, ApiError>
         host: live.host.clone(),
         uptime_seconds: live.started.elapsed().as_millis() as f64 / 1e3,
         since: live.store().since_ns().map(UnixNanos),
+        guard: live.capture().guard,
     }))
 }
 
