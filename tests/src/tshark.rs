@@ -62,19 +62,17 @@ impl Layer {
     }
 }
 
-/// Ports on which servers of the captures listen and that tshark does not know by itself.
-const DECODE_AS: [&str; 2] = ["tcp.port==27017,mongo", "tcp.port==8080,http"];
-
-/// Everything that tshark finds of these protocols in a file.
+/// Everything that tshark finds of these protocols in a file. It knows most of them by their ports
+/// alone: `rules` say what else is where, as `tcp.port==7,http`.
 ///
 /// # Panics
 /// When tshark fails. A file that ends in the middle of a packet is no failure.
 #[must_use]
-pub fn dissect(file: &Path, protocols: &str) -> Vec<Packet> {
+pub fn dissect(file: &Path, protocols: &str, rules: &[String]) -> Vec<Packet> {
     let mut command = Command::new("tshark");
     command.arg("-n").arg("-r").arg(file).args(["-T", "pdml", "-Y", "tcp.len > 0 || udp"]);
     command.args(["-J", &format!("ip ipv6 tcp udp {protocols}")]);
-    for rule in DECODE_AS {
+    for rule in rules {
         command.args(["-d", rule]);
     }
     let mut tshark = program::Program::start(&mut command);

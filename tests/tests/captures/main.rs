@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
 
 mod agreement;
+mod inference;
 mod oracle;
 
 use std::path::{Path, PathBuf};

@@ -19,7 +19,8 @@ pub(crate) fn read(packets: &[&Packet]) -> Vec<Request> {
                     server: packet.destination,
                     method: exactly(method),
                     target: exactly(without_values(target)),
-                    status: exactly(""),
+                    // Also where tshark does not show a response, since not all of it is there.
+                    status: Said::Nothing,
                 });
             }
             let Some(status) = layer.get("http.response.code") else { continue };

@@ -14,6 +14,7 @@ mod redis;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use alaz_tests::exchange::shows_of;
 use alaz_tests::tshark::Packet;
 
 /// A request with its reply, as tshark's dissection has it.
@@ -59,20 +60,6 @@ impl Said {
             Said::Exactly(text) | Said::WithValues(text) => text,
         }
     }
-}
-
-/// Whether all that is shown, placeholders left out, stands in the text in this order, beginning with
-/// its beginning. White space does not count.
-fn shows_of(shown: &str, text: &str) -> bool {
-    let dense = |text: &str| text.split_whitespace().collect::<String>();
-    let (shown, mut rest) = (dense(&shown.replace("{id}", "?").replace('…', "?")), dense(text));
-    shown.split('?').enumerate().all(|(number, part)| match rest.find(part) {
-        Some(at) if number > 0 || at == 0 || rest.starts_with(['/', '-', '#']) => {
-            rest = rest.split_off(at + part.len());
-            true
-        }
-        _ => false,
-    })
 }
 
 /// How the requests of one protocol are found.

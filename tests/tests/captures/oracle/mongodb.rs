@@ -13,12 +13,16 @@ pub(crate) fn read(packets: &[&Packet]) -> Vec<Request> {
         for layer in packet.layers.iter().filter(|layer| layer.name == "mongo") {
             let elements = elements(layer);
             let answered = layer.get("mongo.response_to").unwrap_or_default();
-            if let Some(at) = open.get(answered) {
-                let request: &mut Request = &mut requests[*at];
-                request.status = status(&elements, layer);
+            let is_reply = requests.first().is_some_and(|first| packet.source == first.server);
+            if is_reply {
+                if let Some(at) = open.get(answered) {
+                    let request: &mut Request = &mut requests[*at];
+                    request.status = status(&elements, layer);
+                }
                 continue;
             }
-            if !answered.trim_start_matches("0x").chars().all(|digit| digit == '0') {
+            let is_orphan = requests.is_empty() && !is_zero(answered);
+            if is_orphan {
                 continue;
             }
             let is_message = layer.get("mongo.opcode") == Some("2013");
@@ -32,6 +36,8 @@ pub(crate) fn read(packets: &[&Packet]) -> Vec<Request> {
                     let of = value("collection").unwrap_or_default();
                     exactly(format!("{database}.{of}"))
                 }
+                // Its argument is the name of a log.
+                (Some(database), Some("getLog")) => exactly(database),
                 (Some(database), Some(command)) => match value(command) {
                     Some(of) if !of.is_empty() && of.parse::<f64>().is_err() => {
                         exactly(format!("{database}.{of}"))
@@ -54,6 +60,11 @@ pub(crate) fn read(packets: &[&Packet]) -> Vec<Request> {
         }
     }
     requests
+}
+
+/// What is asked answers nothing; some clients fill that in all the same.
+fn is_zero(number: &str) -> bool {
+    number.trim_start_matches("0x").chars().all(|digit| digit == '0')
 }
 
 /// Names and values of the elements of the first document, those inside others left out.
