@@ -65,6 +65,7 @@ missing() {
             has curl || echo curl
             has openssl || echo openssl
             has tcpdump || echo tcpdump
+            has tshark || echo tshark
             has_python_module aiohttp || echo python3-aiohttp
             has_python_module requests || echo python3-requests
             has_python_module grpc || echo python3-grpcio

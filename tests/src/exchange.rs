@@ -60,6 +60,21 @@ pub fn read_exchanges(text: &str) -> Vec<Exchange> {
         .collect()
 }
 
+/// Whether all that is shown, placeholders left out, stands in the text in this order, beginning with
+/// its beginning. White space does not count.
+#[must_use]
+pub fn shows_of(shown: &str, text: &str) -> bool {
+    let dense = |text: &str| text.split_whitespace().collect::<String>();
+    let (shown, mut rest) = (dense(&shown.replace("{id}", "?").replace('…', "?")), dense(text));
+    shown.split('?').enumerate().all(|(number, part)| match rest.find(part) {
+        Some(at) if number > 0 || at == 0 || rest.starts_with(['/', '-', '#']) => {
+            rest = rest.split_off(at + part.len());
+            true
+        }
+        _ => false,
+    })
+}
+
 /// What became of everything that was seen.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Ledger {
@@ -213,6 +228,17 @@ mod tests {
             "kernel": {"segments": kernel, "bytes": 90},
         });
         serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_statement_is_shown_by_all_that_is_no_value() {
+        assert!(shows_of(
+            "SELECT ? FROM t WHERE a IN (?)",
+            "SELECT 'x'  FROM t\n WHERE a IN (1, 2)"
+        ));
+        assert!(!shows_of("SELECT ? FROM u", "SELECT 'x' FROM t"));
+        assert!(!shows_of("FROM t", "SELECT 'x' FROM t"));
+        assert!(!shows_of("a ? c ? b", "a b c"));
     }
 
     #[test]
