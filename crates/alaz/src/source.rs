@@ -141,7 +141,7 @@ pub(crate) fn replay(
                 }
             }
             Frame::Process(process) => pipeline.processes().insert(Arc::new(*process)),
-            Frame::End(end) => counters = Some(end),
+            Frame::End(end) => counters = Some(*end),
         }
     };
     pipeline.finish(consumer);

@@ -141,8 +141,13 @@ fn encrypted_connections_are_edges_with_their_bytes() {
     let (sent, received) = counting.join().unwrap();
     assert!(sent > 0 && received > 0);
     for port in [port, relayed] {
+        // The client's library tells what is said, and the server's; not the relay, which has none.
+        wait_until("the exchanges are told", || {
+            let map = alaz.json("/api/v1/map");
+            let edges = map["edges"].as_array().unwrap();
+            edges.iter().any(|edge| edge["port"] == port && edge["requests"] == 5)
+        });
         let (map, edge) = edge_after(&alaz, port, 1);
-        // The client's library tells what is said, and the server's; not the relay's.
         assert_eq!(edge["protocol"].as_str(), Some("http2"));
         let tcp = &edge["tcp"];
         assert_eq!(tcp["connects"], 1, "{edge}");

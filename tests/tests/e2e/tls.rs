@@ -114,7 +114,7 @@ n = 0
 while not os.path.exists(sys.argv[2]):
     n += 1
     connection.request('GET', '/old/%d' % n)
-    assert connection.getresponse().status == 200
+    assert connection.getresponse().read() == b'hello\\n'
     print(n, flush=True)
     time.sleep(0.01)
 ";
