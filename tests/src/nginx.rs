@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -34,6 +34,17 @@ pub struct LogLine {
 const LOG_FORMAT: &str = "$remote_port|$request_method|$request_uri|$status|$bytes_sent|\
                           $request_length|$request_time";
 
+/// A key and a certificate of its own for localhost, in files of this folder.
+#[must_use]
+pub fn certificate(folder: &Path) -> (String, String) {
+    let key = folder.join("key.pem").display().to_string();
+    let certificate = folder.join("certificate.pem").display().to_string();
+    run(Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-keyout", &key, "-out", &certificate]));
+    (key, certificate)
+}
+
 impl Nginx {
     /// Plain HTTP: `/empty` answers nothing, `/stall` closes the connection, `/fail` is 500,
     /// `/missing` 404, everything else is 200.
@@ -44,11 +55,7 @@ impl Nginx {
     /// HTTPS, also by HTTP/2, with a certificate made for this test.
     pub fn start_tls() -> Nginx {
         Nginx::with(" ssl http2", |folder| {
-            let key = folder.join("key.pem").display().to_string();
-            let certificate = folder.join("certificate.pem").display().to_string();
-            run(Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
-                .args(["-subj", "/CN=localhost", "-keyout", &key, "-out", &certificate]));
+            let (key, certificate) = certificate(folder);
             format!("ssl_certificate {certificate}; ssl_certificate_key {key};")
         })
     }

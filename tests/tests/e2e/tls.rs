@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use alaz_tests::alaz::{Seen, Watch};
-use alaz_tests::nginx::{LogLine, Nginx};
+use alaz_tests::nginx::{LogLine, Nginx, certificate};
 use alaz_tests::program::Program;
-use alaz_tests::{program, turn_to_capture, wait_until};
+use alaz_tests::{free_port, program, turn_to_capture, wait_until};
 use rustix::process::Signal;
 
 /// What connections of others on this machine may lose at the same time. Programs that do not let
@@ -114,7 +114,7 @@ n = 0
 while not os.path.exists(sys.argv[2]):
     n += 1
     connection.request('GET', '/old/%d' % n)
-    assert connection.getresponse().status == 200
+    assert connection.getresponse().read() == b'hello\\n'
     print(n, flush=True)
     time.sleep(0.01)
 ";
@@ -178,6 +178,35 @@ fn probed_processes_outlive_an_alaz_that_is_killed() {
     std::fs::write(&stop, "").unwrap();
     client.wait_for_success();
     assert_eq!(nginx.stop().len(), answers(&client) + 1);
+}
+
+#[test]
+fn other_protocols_are_read_inside_tls_too() {
+    let Some(_turn) = turn_to_capture() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (key, certificate) = certificate(folder.path());
+    let port = free_port();
+    let at = port.to_string();
+    let mut server = Program::serve(
+        Command::new("redis-server")
+            .args(["--port", "0", "--tls-port", &at, "--bind", "127.0.0.1", "--save", ""])
+            .args(["--tls-key-file", &key, "--tls-cert-file", &certificate])
+            .args(["--tls-auth-clients", "no", "--dir", folder.path().to_str().unwrap()]),
+        port,
+    );
+    let watch = Watch::start();
+    for number in 1..=10 {
+        let name = format!("key{number}");
+        let command = ["--tls", "--insecure", "-p", &at, "SET", &name, "secret"];
+        program::run(Command::new("redis-cli").args(command));
+    }
+    let seen = watch.finish();
+    server.end(Signal::TERM);
+    let said: Vec<_> = seen.at(port).iter().map(|it| (it.line(), it.tls)).collect();
+    let expected: Vec<_> = (1..=10).map(|n| (format!("SET key{n} ok"), true)).collect();
+    assert_eq!(said, expected);
+    assert!(seen.at(port).iter().all(|it| it.observed_by == "both" && it.protocol == "redis"));
+    assert!(!seen.text.contains("secret"));
 }
 
 /// asyncio gives its library memory, and moves the bytes itself.
