@@ -19,6 +19,9 @@ struct connection {
 	__u16 state;
 	/* A process that was opted out uses it, which is told; nothing else is any more. */
 	__u16 opted_out;
+	/* In how many parts its calls are told, and as of which change of `depths` (segment.h). */
+	__u32 parts;
+	__u32 change;
 	/* What is told of its end. Bytes may still be read after it. */
 	__u32 error;
 	__u32 retransmits;
@@ -279,6 +282,7 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 
 	entry.generation = record.time;
 	entry.ports = ports_of(sk);
+	entry.parts = 1;
 	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST)) {
 		struct connection *other = known(sk);
 

@@ -43,22 +43,46 @@ static __always_inline bool is_left_out(__u32 lane, __u64 socket, struct connect
 	return true;
 }
 
+struct depth {
+	/* Another connection of the same socket is not meant. */
+	__u64 generation;
+	/* In how many parts calls are told; 0: nothing is copied. */
+	__u32 parts;
+	__u32 reserved;
+};
+
 /*
- * Connections of which more than the ends of long calls is wanted, by socket, and in how many parts
- * calls on them are told. Written by the user side; looked at for long calls only.
+ * Connections of which more, or less, than the ends of long calls is wanted, by socket. Written by the
+ * user side.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 12);
 	__type(key, __u64);
-	__type(value, __u32);
+	__type(value, struct depth);
 } depths SEC(".maps");
 
-static __always_inline __u32 parts_of(__u64 socket)
-{
-	__u32 *parts = bpf_map_lookup_elem(&depths, &socket);
+/* How often that was changed: only then does a call look there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} depth_changes SEC(".maps");
 
-	return parts ? *parts : 1;
+/* How a call is told. That nothing is wanted of a connection is for good. */
+static __always_inline __u32 parts_of(__u64 socket, struct connection *entry)
+{
+	__u32 zero = 0;
+	__u32 *change = bpf_map_lookup_elem(&depth_changes, &zero);
+	struct depth *depth;
+
+	if (!change || entry->change == *change || entry->parts == 0)
+		return entry->parts;
+	entry->change = *change;
+	depth = bpf_map_lookup_elem(&depths, &socket);
+	entry->parts = depth && depth->generation == entry->generation ? depth->parts : 1;
+	return entry->parts;
 }
 
 /*
@@ -161,7 +185,9 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		return 0;
 	}
 
-	parts = length > HEAD_MAX ? parts_of(record->key.socket) : 1;
+	parts = entry ? parts_of(record->key.socket, entry) : 1;
+	if (parts == 0)
+		scratch->payload.shape = PAYLOAD_NONE;
 	scratch->left = length;
 	for (i = 0; i < PARTS_MAX && scratch->left > 0; i++) {
 		bool is_last = i + 1 >= parts || i + 1 == PARTS_MAX || scratch->left <= HEAD_MAX;
