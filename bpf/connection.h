@@ -34,8 +34,10 @@ struct connection {
 
 /*
  * By socket. Entries stay as long as the socket, so that a call that ends after its connection finds
- * it. A plain hash, since an LRU one costs the application more on every lookup. When it is full, new
- * connections are counted as lost.
+ * it. A plain hash: an LRU one costs the application more on every lookup, and takes away the places
+ * of connections that go on, whose next call would look like a new one. When it is full, calls on new
+ * connections are counted as lost; each tries again, and is from then on as on a connection that is
+ * older than Alaz.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -252,9 +254,13 @@ static __always_inline void forget(__u32 lane, struct sock *sk)
 	bpf_map_delete_elem(&connections, &socket);
 }
 
+/* Instead of a generation, which is a time. */
+#define NO_ROOM_IN_TABLE 0
+#define NO_ROOM_IN_RING 1
+
 /*
- * Remembers a connection and tells the user side of it; returns its generation, or 0 where there is
- * no room. Its time is taken before others can find it, so it comes before their segments in time,
+ * Remembers a connection and tells the user side of it; returns its generation, or where there is no
+ * room. Its time is taken before others can find it, so it comes before their segments in time,
  * if not in the ring. Where there is no room for the record it is forgotten again, and the next call
  * tries anew.
  */
@@ -291,11 +297,11 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 			return other->generation;
 		forget(lane, sk);
 		if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST))
-			return 0;
+			return NO_ROOM_IN_TABLE;
 	}
 	if (!emit_open(lane, &record)) {
 		bpf_map_delete_elem(&connections, &socket);
-		return 0;
+		return NO_ROOM_IN_RING;
 	}
 	return entry.generation;
 }

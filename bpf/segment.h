@@ -8,7 +8,7 @@
 
 /*
  * The generation of a connection that was not seen to begin: it is older than Alaz, or it carries
- * data before it is established (TCP Fast Open, RFC 7413). 0 where there is no room.
+ * data before it is established (TCP Fast Open, RFC 7413).
  */
 static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct progress *before)
 {
@@ -179,9 +179,14 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		if (entry->state == CONNECTION_OVER && direction == DIRECTION_RECEIVE)
 			entry->receive_position = record->position + length;
 	}
-	if (!record->key.generation) {
+	if (record->key.generation == NO_ROOM_IN_TABLE) {
 		count->table_full.segments++;
 		count->table_full.bytes += length;
+		return 0;
+	}
+	if (record->key.generation == NO_ROOM_IN_RING) {
+		count->ring_full.segments++;
+		count->ring_full.bytes += length;
 		return 0;
 	}
 

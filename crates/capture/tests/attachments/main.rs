@@ -12,6 +12,7 @@
 mod check;
 mod datagrams;
 mod depth;
+mod limits;
 mod observe;
 mod opted_out;
 mod refused;
@@ -123,6 +124,8 @@ fn run_attachment(attachment: Attachment, settings: &Settings, report: &mut Repo
     if settings.alone {
         report.case(attachment, "nothing is lost", check::losses(&mut capture, &mut observed));
     }
+    drop(capture);
+    limits::check(&options, report);
 }
 
 /// More threads wait in a function than the kernel catches returns of.

@@ -84,6 +84,11 @@ pub(crate) fn deep_cases() -> [Case; 3] {
     ]
 }
 
+/// More connections than there is room for, and more bytes.
+pub(crate) fn crowd() -> Case {
+    Case { connections: 200, ..during("crowd", v4, both_ways) }
+}
+
 /// For connections of which nothing is copied.
 pub(crate) fn counted_case() -> Case {
     during("counted", v4, both_ways)

@@ -16,7 +16,7 @@ use alaz_capture::Attachment;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cases::{
-    cases, counted_case, deep_cases, more_readers_than_returns, opted_out_cases,
+    cases, counted_case, crowd, deep_cases, more_readers_than_returns, opted_out_cases,
 };
 use pair::Pair;
 pub(crate) use pair::{Side, content};
@@ -164,7 +164,7 @@ pub(crate) fn run(name: &str) {
         .into_iter()
         .chain(deep_cases())
         .chain(opted_out_cases())
-        .chain([counted_case(), more_readers_than_returns()])
+        .chain([counted_case(), crowd(), more_readers_than_returns()])
         .collect();
     let case = cases.iter().find(|case| case.name == name).unwrap();
     let mut lines = std::io::stdin().lines();
