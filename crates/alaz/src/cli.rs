@@ -85,10 +85,7 @@ impl Command {
     }
 
     fn reads_settings(&self) -> bool {
-        match self {
-            Command::Replay(_) => false,
-            _ => true,
-        }
+        !matches!(self, Command::Replay(_))
     }
 }
 
