@@ -19,6 +19,9 @@ struct connection {
 	__u16 state;
 	/* A process that was opted out uses it, which is told; nothing else is any more. */
 	__u16 opted_out;
+	/* In how many parts its calls are told, and as of which change of `depths` (segment.h). */
+	__u32 parts;
+	__u32 change;
 	/* What is told of its end. Bytes may still be read after it. */
 	__u32 error;
 	__u32 retransmits;
@@ -31,8 +34,10 @@ struct connection {
 
 /*
  * By socket. Entries stay as long as the socket, so that a call that ends after its connection finds
- * it. A plain hash, since an LRU one costs the application more on every lookup. When it is full, new
- * connections are counted as lost.
+ * it. A plain hash: an LRU one costs the application more on every lookup, and takes away the places
+ * of connections that go on, whose next call would look like a new one. When it is full, calls on new
+ * connections are counted as lost; each tries again, and is from then on as on a connection that is
+ * older than Alaz.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -185,9 +190,13 @@ static __always_inline void forget(__u32 lane, struct sock *sk)
 	bpf_map_delete_elem(&connections, &socket);
 }
 
+/* Instead of a generation, which is a time. */
+#define NO_ROOM_IN_TABLE 0
+#define NO_ROOM_IN_RING 1
+
 /*
- * Remembers a connection and tells the user side of it; returns its generation, or 0 where there is
- * no room. Its time is taken before others can find it, so it comes before their segments in time,
+ * Remembers a connection and tells the user side of it; returns its generation, or where there is no
+ * room. Its time is taken before others can find it, so it comes before their segments in time,
  * if not in the ring. Where there is no room for the record it is forgotten again, and the next call
  * tries anew.
  */
@@ -215,6 +224,7 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 
 	entry.generation = record.time;
 	entry.ports = ports_of(sk);
+	entry.parts = 1;
 	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST)) {
 		struct connection *other = known(sk);
 
@@ -223,11 +233,11 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 			return other->generation;
 		forget(lane, sk);
 		if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST))
-			return 0;
+			return NO_ROOM_IN_TABLE;
 	}
 	if (!emit_open(lane, &record)) {
 		bpf_map_delete_elem(&connections, &socket);
-		return 0;
+		return NO_ROOM_IN_RING;
 	}
 	return entry.generation;
 }

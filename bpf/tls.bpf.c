@@ -264,7 +264,7 @@ static __always_inline void emit_parts(struct segment_scratch *scratch, struct c
 	struct segment_record *record = &scratch->datagram.call;
 	__u32 parts, i;
 
-	parts = length > HEAD_MAX ? parts_of(record->key.socket) : 1;
+	parts = length > HEAD_MAX ? plaintext_parts_of(&record->key) : 1;
 	scratch->left = length;
 	for (i = 0; i < PARTS_MAX && scratch->left > 0; i++) {
 		bool is_last = i + 1 >= parts || i + 1 == PARTS_MAX || scratch->left <= HEAD_MAX;

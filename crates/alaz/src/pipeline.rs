@@ -12,7 +12,7 @@ use alaz_model::{
     Balance, Clock, ConnectionFacts, ConnectionKey, Event, Exchange, KernelCount, Ledger,
     LossReason, Process, Source, View,
 };
-use alaz_protocol::{Datagrams, Engine, Join};
+use alaz_protocol::{Datagrams, Engine, Join, Wish};
 
 /// Takes what the pipeline gives.
 pub trait Sink {
@@ -213,8 +213,8 @@ impl Pipeline {
         self.cluster.advance(self.clock.unix(watermark_ns));
     }
 
-    /// Connections of which more should be copied; see [`Engine::take_wishes`].
-    pub fn take_wishes(&mut self) -> std::vec::Drain<'_, ConnectionKey> {
+    /// Connections of which more should be copied, or nothing; see [`Engine::take_wishes`].
+    pub fn take_wishes(&mut self) -> std::vec::Drain<'_, (ConnectionKey, Wish)> {
         self.engine.take_wishes()
     }
 

@@ -40,6 +40,15 @@ pub(crate) struct Settings {
     pub(crate) receive_arguments: u32,
 }
 
+/// How much is copied of one connection (`bpf/segment.h`).
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct Depth {
+    pub(crate) generation: u64,
+    pub(crate) parts: u32,
+    pub(crate) reserved: u32,
+}
+
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Key {
@@ -511,6 +520,7 @@ mod tests {
         use crate::objects::{SYSCALLS, SYSCALLS_DIRECT};
         for object in [FEXIT, FEXIT_DIRECT, KPROBE, KPROBE_DIRECT, SYSCALLS, SYSCALLS_DIRECT] {
             same_layout!(object, "settings", Settings, [own_pid, receive_arguments]);
+            same_layout!(object, "depth", Depth, [generation, parts, reserved]);
             same_layout!(object, "connection_key", Key, [socket, generation]);
             same_layout!(
                 object,

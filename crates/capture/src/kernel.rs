@@ -3,11 +3,12 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use alaz_model::{ConnectionKey, Event};
 use libbpf_rs::{MapCore, MapFlags, Object};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi::{self, KernelCounters};
 use crate::attachment::{self, Attached, Attachment, Hook, Refusal, Refused, SHARED, find_map};
@@ -77,6 +78,7 @@ pub struct Capture {
     refusals: Vec<Refusal>,
     facts: Facts,
     skipped: Mutex<Skipped>,
+    depth_changes: AtomicU32,
 }
 
 impl Capture {
@@ -114,6 +116,7 @@ impl Capture {
         let tls = Tls::start(&traffic, options.btf.as_deref(), facts);
         let tls = tls.map_err(|refused| refused.to_string());
         let skipped = Mutex::new(Skipped { runs: 0, asked: Instant::now() });
+        let depth_changes = AtomicU32::new(0);
         Ok(Capture {
             ring,
             tls,
@@ -125,6 +128,7 @@ impl Capture {
             refusals,
             facts,
             skipped,
+            depth_changes,
         })
     }
 
@@ -218,12 +222,27 @@ impl Capture {
     /// # Errors
     /// When the kernel refuses to write its own map.
     pub fn copy_in_depth(&self, key: ConnectionKey) -> Result<(), CaptureError> {
+        self.set_depth(key, PARTS_MAX)
+    }
+
+    /// From its next call on nothing is copied of this connection any more: only that there are calls,
+    /// and how long they are, is told. For as long as it lasts: there is no way back.
+    ///
+    /// # Errors
+    /// When the kernel refuses to write its own map.
+    pub fn count_only(&self, key: ConnectionKey) -> Result<(), CaptureError> {
+        self.set_depth(key, 0)
+    }
+
+    fn set_depth(&self, key: ConnectionKey, parts: u32) -> Result<(), CaptureError> {
+        let depth = abi::Depth { generation: key.generation, parts, reserved: 0 };
         let write = || {
             let map = find_map(&self.traffic, "depths")?;
-            map.update(&key.socket.to_ne_bytes(), &PARTS_MAX.to_ne_bytes(), MapFlags::ANY)
+            map.update(&key.socket.to_ne_bytes(), depth.as_bytes(), MapFlags::ANY)?;
+            self.note_depth_change()
         };
         write().map_err(|error| CaptureError::System {
-            what: "asking the kernel side to copy more of a connection",
+            what: "telling the kernel side how much to copy of a connection",
             cause: std::io::Error::other(error),
         })
     }
@@ -233,7 +252,16 @@ impl Capture {
         if let Ok(map) = find_map(&self.traffic, "depths") {
             // It may have made room for another.
             let _ = map.delete(&key.socket.to_ne_bytes());
+            // Where the kernel does not take it, it stays until another change.
+            let _ = self.note_depth_change();
         }
+    }
+
+    /// The kernel side looks only when the number is another one.
+    fn note_depth_change(&self) -> libbpf_rs::Result<()> {
+        let change = self.depth_changes.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let map = find_map(&self.traffic, "depth_changes")?;
+        map.update(&0_u32.to_ne_bytes(), &change.to_ne_bytes(), MapFlags::ANY)
     }
 
     /// From now on calls of this process, and what others move on its connections, are neither copied

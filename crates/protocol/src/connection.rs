@@ -8,6 +8,7 @@ use alaz_model::{
 };
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Facts, PROTOCOLS, Side, Start};
+use crate::engine::Wish;
 use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::{Books, End, Input, Origin, Reader, Step, Stream};
@@ -19,7 +20,7 @@ const TRIES: u32 = 8;
 /// side begins to speak.
 const LOOK_AGAIN: u32 = 64;
 /// Between two wishes for more of one connection.
-const WISH_AGAIN_NS: u64 = 10_000_000_000;
+pub(crate) const WISH_AGAIN_NS: u64 = 10_000_000_000;
 /// A connection that disappointed so often is not believed any more.
 pub(crate) const WITHDRAWALS_MAX: u32 = 2;
 
@@ -46,7 +47,7 @@ pub(crate) struct Connection {
     pub(crate) listed: bool,
     /// When something last happened, ns.
     pub(crate) active_ns: u64,
-    /// When it was last wished that more of it be copied, ns; 0: never.
+    /// When it was last wished that more of it be copied, or nothing, ns; 0: never.
     wished_ns: u64,
     /// What is said inside TLS, as far as a library tells: a connection of its own.
     inside: Option<Box<Connection>>,
@@ -62,6 +63,17 @@ enum Talk {
     Tls,
     /// Not to be looked at: Alaz's own.
     Excluded,
+}
+
+impl Talk {
+    /// Whatever else is said on the connection, nothing of it will be read.
+    fn needs_nothing(&self) -> bool {
+        match self {
+            Talk::Tls | Talk::Excluded => true,
+            Talk::Undecided { withdrawals, .. } => *withdrawals >= WITHDRAWALS_MAX,
+            Talk::Speaks { .. } => false,
+        }
+    }
 }
 
 /// What a connection speaks, for the ledger.
@@ -220,19 +232,31 @@ impl Connection {
         self.leave_body_after(direction.opposite());
     }
 
-    /// Whether more of it should be copied than the ends of long calls, of which this was one. A wish
-    /// that was not granted, or only for a while, comes again.
-    pub(crate) fn wishes_depth(&mut self, now_ns: u64) -> bool {
-        if let Some(inside) = &mut self.inside {
-            return inside.wishes_depth(now_ns);
+    /// Whether more of it should be copied, or nothing, than was of this segment. A wish that was not
+    /// granted, or only for a while, comes again.
+    pub(crate) fn wish(&mut self, segment: &Segment<'_>) -> Option<Wish> {
+        if segment.source == Source::Tls {
+            let wish = self.inside.as_mut()?.wish_for(segment);
+            // What is not copied of it is what the socket moves.
+            return wish.filter(|wish| *wish == Wish::More);
         }
-        let Talk::Speaks { protocol, .. } = self.talk else { return false };
-        let wants = PROTOCOLS.iter().any(|it| it.protocol == protocol && it.wants_depth);
-        let is_due = self.wished_ns == 0 || now_ns.saturating_sub(self.wished_ns) > WISH_AGAIN_NS;
-        if wants && is_due {
-            self.wished_ns = now_ns.max(1);
+        self.wish_for(segment)
+    }
+
+    fn wish_for(&mut self, segment: &Segment<'_>) -> Option<Wish> {
+        let (now_ns, copied) = (segment.ended_ns, segment.copied());
+        let wish = match &self.talk {
+            Talk::Speaks { protocol, .. } if copied < segment.length as usize => {
+                let wants = PROTOCOLS.iter().any(|it| it.protocol == *protocol && it.wants_depth);
+                wants.then_some(Wish::More)
+            }
+            talk => (copied > 0 && talk.needs_nothing()).then_some(Wish::Nothing),
+        }?;
+        if self.wished_ns != 0 && now_ns.saturating_sub(self.wished_ns) <= WISH_AGAIN_NS {
+            return None;
         }
-        wants && is_due
+        self.wished_ns = now_ns.max(1);
+        Some(wish)
     }
 
     /// Returns whether something still waits for a watermark.
@@ -551,7 +575,8 @@ impl Reader for Ear<'_> {
     }
 
     fn can_miss(&mut self) -> bool {
-        self.dialogue(|dialogue, side, _| dialogue.can_miss(side)).unwrap_or(false)
+        let can_miss = self.dialogue(|dialogue, side, _| dialogue.can_miss(side));
+        can_miss.unwrap_or_else(|| self.talk.needs_nothing())
     }
 
     fn lost(&mut self, reason: UnpairedReason) {

@@ -28,8 +28,8 @@ pub struct Engine {
     /// Connections in which something waits for a watermark.
     waiting: Vec<ConnectionKey>,
     held_total: usize,
-    /// Connections of which more should be copied; at most as many as there are.
-    wishes: Vec<ConnectionKey>,
+    /// Connections of which more should be copied, or nothing; at most as many as there are.
+    wishes: Vec<(ConnectionKey, Wish)>,
     /// Processes that were found to speak TLS; at most as many as connections.
     tls_speakers: Vec<u32>,
     /// What one connection tells and others speak of.
@@ -38,6 +38,15 @@ pub struct Engine {
     swept_ns: u64,
     /// Until then no connection is worth forgetting.
     forget_ns: u64,
+}
+
+/// How much should be copied of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Long calls whole: its protocol says more than once in a call what must be known.
+    More,
+    /// Nothing, for good: it speaks TLS, or what will never be understood.
+    Nothing,
 }
 
 type State = foldhash::fast::RandomState;
@@ -130,11 +139,10 @@ impl Engine {
         {
             self.tls_speakers.push(segment.pid);
         }
-        if segment.copied() < segment.length as usize
-            && self.wishes.len() < self.limits.connections
-            && connection.wishes_depth(segment.ended_ns)
+        if self.wishes.len() < self.limits.connections
+            && let Some(wish) = connection.wish(segment)
         {
-            self.wishes.push(key);
+            self.wishes.push((key, wish));
         }
         if let Some(close) = connection.due_close(0) {
             self.remove(key.socket, Departure::Ended(close), views);
@@ -199,9 +207,9 @@ impl Engine {
         }
     }
 
-    /// Connections of which more should be copied from now on than the ends of long calls, each told
-    /// once, and again after 10 s if that was not enough.
-    pub fn take_wishes(&mut self) -> std::vec::Drain<'_, ConnectionKey> {
+    /// Connections of which more should be copied from now on, or less, than the ends of long calls,
+    /// each told once, and again after 10 s if that was not heard.
+    pub fn take_wishes(&mut self) -> std::vec::Drain<'_, (ConnectionKey, Wish)> {
         self.wishes.drain(..)
     }
 

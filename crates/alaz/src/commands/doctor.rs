@@ -30,8 +30,8 @@ const LIMITS: [(&str, &str); 3] = [
     ),
     ("other protocols", "those that docs/protocols.md does not name are counted only"),
     (
-        "io_uring",
-        "where system calls are watched, its bytes are not seen, nor the exchanges they touch",
+        "io_uring and aio",
+        "where system calls are watched, their bytes are not seen, nor the exchanges they touch",
     ),
 ];
 

@@ -3,6 +3,7 @@ use alaz_model::{
 };
 
 use super::*;
+use crate::connection::WISH_AGAIN_NS;
 use crate::testing::{COPIED, KEY, Said, Wire, connection};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\n\r\n";
@@ -224,6 +225,33 @@ fn nothing_is_passed_over_by_a_verdict_that_was_withdrawn() {
     wire.client("POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n").server("no, not HTTP\r\n");
     wire.client(REQUEST).server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(wire.told(), ["GET / 200 complete"]);
+}
+
+#[test]
+fn of_tls_nothing_is_wanted_any_more_and_uncopied_it_is_counted_all_the_same() {
+    let hello: Vec<u8> =
+        [b"\x16\x03\x01\x0f\xff\x01\x00\x0f\xfb\x03\x03", [7; 4085].as_slice()].concat();
+    let mut engine = Engine::new(Limits::default());
+    let mut views = Vec::new();
+    engine.open(&connection(Role::Client, false), &mut views);
+    let mut position = 1000;
+    let mut say = |engine: &mut Engine, at, copied| {
+        let said = Said::new(Direction::Send, position, at, &hello, copied);
+        position += hello.len() as u64;
+        engine.segment(&said.segment(KEY), &mut Vec::new());
+        engine.take_wishes().collect::<Vec<_>>()
+    };
+    assert_eq!(say(&mut engine, 5, COPIED), [(KEY, Wish::Nothing)]);
+    // It was heard.
+    for at in [6, 7 + WISH_AGAIN_NS] {
+        assert_eq!(say(&mut engine, at, (0, 0)), []);
+    }
+    // It was not.
+    assert_eq!(say(&mut engine, 8 + WISH_AGAIN_NS, COPIED), [(KEY, Wish::Nothing)]);
+    assert_eq!(say(&mut engine, 9 + WISH_AGAIN_NS, COPIED), []);
+    let socket = engine.ledger().socket;
+    assert_eq!((socket.segments.counted, socket.segments.seen()), (5, 5));
+    assert_eq!(socket.bytes.counted, 5 * hello.len() as u64);
 }
 
 #[test]

@@ -150,18 +150,24 @@ fn verdicts(
         found.extend_from_slice(inside);
     }
     let Some(sockets) = sockets else { return found };
-    if sockets.io_uring > 0 {
-        let rings = plural(sockets.io_uring, "ring");
+    for (what, ways, way) in [
+        ("TCP by io_uring", sockets.io_uring, "ring"),
+        ("TCP by asynchronous I/O", sockets.aio, "queue"),
+    ] {
+        if ways == 0 {
+            continue;
+        }
+        let ways = plural(ways, way);
         let (verdict, why) = match attachment {
             Attachment::Syscall => (
                 Sight::NotSeen,
-                format!("{rings}, and where system calls are watched these pass by"),
+                format!("{ways}; not visible here: where system calls are watched these pass by"),
             ),
             Attachment::Fexit | Attachment::Kprobe => {
-                (Sight::Seen, format!("{rings}, as any other TCP"))
+                (Sight::Seen, format!("{ways}, as any other TCP"))
             }
         };
-        found.push(Finding { what: "TCP by io_uring", verdict, why });
+        found.push(Finding { what, verdict, why });
     }
     for (what, number) in [("UDP", sockets.udp), ("Unix sockets", sockets.unix)] {
         if number > 0 {
@@ -282,13 +288,13 @@ mod tests {
         let none = Sockets::default();
         let clear = ("TCP in the clear", Sight::Seen);
         assert_eq!(found(&none, &[], Attachment::Syscall), [clear]);
-        let rings = Sockets { io_uring: 1, udp: 2, unix: 1, ..Sockets::default() };
+        let rings = Sockets { io_uring: 1, aio: 1, udp: 2, unix: 1, ..Sockets::default() };
         let others = [("UDP", Sight::NotSeen), ("Unix sockets", Sight::NotSeen)];
-        let ring = |sight| ("TCP by io_uring", sight);
+        let ring = |sight| [("TCP by io_uring", sight), ("TCP by asynchronous I/O", sight)];
         let by_calls = found(&rings, &[], Attachment::Syscall);
-        assert_eq!(by_calls, [&[clear, ring(Sight::NotSeen)], &others[..]].concat());
+        assert_eq!(by_calls, [&[clear], &ring(Sight::NotSeen)[..], &others[..]].concat());
         let by_functions = found(&rings, &[], Attachment::Fexit);
-        assert_eq!(by_functions, [&[clear, ring(Sight::Seen)], &others[..]].concat());
+        assert_eq!(by_functions, [&[clear], &ring(Sight::Seen)[..], &others[..]].concat());
         let tls = [library("OpenSSL", false), library("rustls", true)];
         let encrypted = verdicts(&tls, &[], None, Some(Attachment::Kprobe));
         assert_eq!(encrypted[1].why, "what OpenSSL, rustls encrypts is not read");

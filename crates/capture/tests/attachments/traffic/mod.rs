@@ -15,7 +15,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use alaz_capture::Attachment;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cases::{cases, deep_cases, more_readers_than_returns, opted_out_cases};
+pub(crate) use cases::{
+    cases, counted_case, crowd, deep_cases, more_readers_than_returns, opted_out_cases,
+};
 use pair::Pair;
 pub(crate) use pair::{Side, content};
 pub(crate) use recvmmsg::receive_messages;
@@ -162,7 +164,7 @@ pub(crate) fn run(name: &str) {
         .into_iter()
         .chain(deep_cases())
         .chain(opted_out_cases())
-        .chain([more_readers_than_returns()])
+        .chain([counted_case(), crowd(), more_readers_than_returns()])
         .collect();
     let case = cases.iter().find(|case| case.name == name).unwrap();
     let mut lines = std::io::stdin().lines();
