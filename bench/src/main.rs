@@ -20,6 +20,7 @@ mod pipeline;
 mod placement;
 mod process;
 mod report;
+mod speech;
 mod state;
 mod statistics;
 mod synthetic;

@@ -25,6 +25,7 @@ use serde::Serialize;
 
 use crate::allocations;
 use crate::load::Workload;
+use crate::speech::SPEECHES;
 use crate::state::Bench;
 use crate::statistics::Spread;
 use crate::synthetic;
@@ -59,16 +60,20 @@ pub(crate) struct PipelineRow {
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<PipelineRow>> {
     eprintln!("pipeline alone");
-    let made_up = Tape::read(&synthetic::recording(EXCHANGES)?)?;
-    let row = row("made up: kept connections", &made_up, bench)?;
-    anyhow::ensure!(
-        row.exchanges == EXCHANGES && row.lost_segments == 0 && row.unpaired == 0,
-        "of {EXCHANGES} made-up exchanges {} were reported, {} segments lost, {} not paired",
-        row.exchanges,
-        row.lost_segments,
-        row.unpaired,
-    );
-    drop(made_up);
+    let mut rows = Vec::new();
+    for speech in &SPEECHES {
+        let made_up = Tape::read(&synthetic::recording(speech, EXCHANGES)?)?;
+        let row = row(speech.name, &made_up, bench)?;
+        anyhow::ensure!(
+            row.exchanges == EXCHANGES && row.lost_segments == 0 && row.unpaired == 0,
+            "{}: of {EXCHANGES} exchanges {} were reported, {} segments lost, {} not paired",
+            speech.name,
+            row.exchanges,
+            row.lost_segments,
+            row.unpaired,
+        );
+        rows.push(row);
+    }
 
     eprintln!("pipeline alone, recorded here");
     let folder = tempfile::tempdir()?;
@@ -76,7 +81,8 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<PipelineRow>> {
     record(bench, &file)?;
     let bytes = std::fs::read(&file).context("reading the recording")?;
     let recorded = Tape::read(&bytes)?;
-    Ok(vec![row, self::row("recorded here: nginx and wrk, kept connections", &recorded, bench)?])
+    rows.push(row("recorded here: nginx and wrk, kept connections", &recorded, bench)?);
+    Ok(rows)
 }
 
 /// `alaz record` while wrk asks nginx all it can.
@@ -270,12 +276,15 @@ mod tests {
     #[test]
     fn everything_made_up_comes_out_whole() {
         let exchanges = 2000;
-        let tape = Tape::read(&synthetic::recording(exchanges).unwrap()).unwrap();
-        let run = tape.play();
-        assert_eq!(run.exchanges, exchanges);
-        assert_eq!(run.segments, 4 * exchanges, "request and response, at both ends");
-        assert_eq!((run.lost_segments, run.unpaired), (0, 0));
-        assert!(run.late_segments > 0 && run.late_segments < run.segments);
-        assert!(run.seconds > 0.0 && run.peak_heap_bytes > 0);
+        for speech in &SPEECHES {
+            let tape = Tape::read(&synthetic::recording(speech, exchanges).unwrap()).unwrap();
+            let run = tape.play();
+            assert_eq!(run.exchanges, exchanges, "{}", speech.name);
+            // Request and response, at both ends, and how connections begin.
+            assert!(run.segments >= 4 * exchanges);
+            assert_eq!((run.lost_segments, run.unpaired), (0, 0), "{}", speech.name);
+            assert!(run.late_segments > 0 && run.late_segments < run.segments);
+            assert!(run.seconds > 0.0 && run.peak_heap_bytes > 0);
+        }
     }
 }

@@ -44,7 +44,7 @@ fn slow_statements_come_first_by_caller_and_by_database() {
     assert!(!server.client("psql").args(["-X", "-c", canceled]).output().unwrap().status.success());
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("script.sql");
-    std::fs::write(&script, "SELECT pg_sleep(0.15);\n").unwrap();
+    std::fs::write(&script, "SELECT pg_sleep(0.15)\n").unwrap();
     run(server.client("pgbench").args(["-n", "-t", "5", "-f"]).arg(&script));
 
     let query = format!("protocol=postgresql&text=:{port}");
@@ -64,7 +64,8 @@ fn slow_statements_come_first_by_caller_and_by_database() {
     assert_eq!(fields(&rows[0]), row("pgbench", 5), "{rows:?}");
     assert_eq!(fields(&rows[1]), row("psql", 3), "{rows:?}");
     for (row, least_ns, requests) in [(&rows[0], 150_000_000, 5), (&rows[1], 200_000_000, 3)] {
-        assert!(row["p50_ns"].as_u64().unwrap() >= least_ns, "{row}");
+        // A quantile is as exact as the buckets are wide.
+        assert!(row["p50_ns"].as_u64().unwrap() >= least_ns * 95 / 100, "{row}");
         assert!(row["max_ns"].as_u64() >= row["p50_ns"].as_u64(), "{row}");
         assert!(row["total_ns"].as_u64().unwrap() >= requests * least_ns, "{row}");
     }
