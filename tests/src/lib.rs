@@ -24,6 +24,7 @@ pub mod nginx;
 pub mod peers;
 pub mod postgresql;
 pub mod program;
+pub mod redis;
 pub mod unbound;
 
 use std::fs::File;
