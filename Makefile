@@ -9,7 +9,7 @@ STAGE := scripts/stage.sh
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 binary := $(target)/release/alaz
 
-.PHONY: help deps deps-test deps-fuzz deps-ui build run test test-cluster test-kernels fuzz bench ui ui-check clean
+.PHONY: help deps deps-test deps-fuzz deps-ui build run test test-cluster test-kernels fuzz bench soak ui ui-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,11 @@ bench: deps-test build ## what Alaz costs on this machine, in one table (root; Q
 	@$(STAGE) 'build the bench' $(CARGO) build --locked --release --package alaz-bench
 	@$(STAGE) 'bench' $(target)/release/alaz-bench --alaz $(binary) \
 		--json $(target)/bench.json $(if $(QUICK),--quick) $(ARGS)
+
+soak: deps-test build ## an hour of mixed load: memory, exactness, stalls, kill -9 (root; SECONDS=600)
+	@$(STAGE) 'build the soak test' $(CARGO) build --locked --release --package alaz-tests --bin alaz-soak
+	@$(STAGE) 'soak' $(target)/release/alaz-soak --alaz $(binary) --json $(target)/soak.json \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 ui: deps-ui ## rebuild the web UI into ui/dist (Node; the result is committed)
 	@$(STAGE) 'packages of the UI' npm --prefix ui ci --no-audit --no-fund

@@ -15,7 +15,6 @@ use alaz_flow::{Limits, Recorder};
 use alaz_identity::Processes;
 use alaz_model::{Clock, Exchange, Process, UnpairedReason};
 use alaz_tests::alaz::command_of;
-use alaz_tests::nginx::Nginx;
 use alaz_tests::program::Program;
 use alaz_tests::wait_until;
 use anyhow::Context;
@@ -24,6 +23,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::allocations;
+use crate::application::Application;
 use crate::load::Workload;
 use crate::speech::SPEECHES;
 use crate::state::Bench;
@@ -87,7 +87,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<PipelineRow>> {
 
 /// `alaz record` while wrk asks nginx all it can.
 fn record(bench: &Bench, file: &Path) -> anyhow::Result<()> {
-    let nginx = bench.placement.server(Nginx::start)?;
+    let nginx = bench.placement.server(|| Application::start(Workload::KeepAlive))?;
     let mut recorder = Program::start(command_of(&bench.alaz, &["record"]).arg(file));
     wait_until("alaz record has begun", || {
         recorder.assert_running();

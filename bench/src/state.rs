@@ -71,6 +71,7 @@ impl Attached {
 }
 
 /// What every measurement needs to know.
+#[derive(Clone)]
 pub(crate) struct Bench {
     /// The program under test.
     pub(crate) alaz: PathBuf,

@@ -72,8 +72,15 @@ impl Watch {
     /// Starts it and waits until it reports traffic.
     #[must_use]
     pub fn start() -> Watch {
+        Watch::start_by(command(&[]))
+    }
+
+    /// The same, by a command to which the arguments are added.
+    #[must_use]
+    pub fn start_by(mut command: Command) -> Watch {
         let beacon = Beacon::start();
-        let mut program = Program::start(&mut command(&["watch", "--capture", "--output", "json"]));
+        let arguments = ["watch", "--capture", "--output", "json"];
+        let mut program = Program::start(command.args(arguments));
         let mark = beacon.target();
         wait_until("alaz watch reports traffic", || {
             program.assert_running();

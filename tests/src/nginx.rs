@@ -31,6 +31,7 @@ pub struct LogLine {
     pub request_time_ms: u64,
 }
 
+const LARGE_BYTES: usize = 256 << 10;
 const LOG_FORMAT: &str = "$remote_port|$request_method|$request_uri|$status|$bytes_sent|\
                           $request_length|$request_time";
 
@@ -46,7 +47,7 @@ pub fn certificate(folder: &Path) -> (String, String) {
 }
 
 impl Nginx {
-    /// Plain HTTP: `/empty` answers nothing, `/stall` closes the connection, `/fail` is 500,
+    /// Plain HTTP: `/empty` answers nothing, `/large` 256 KiB from a file, `/stall` closes the connection, `/fail` is 500,
     /// `/missing` 404, everything else is 200.
     pub fn start() -> Nginx {
         Nginx::with("", |_| String::new())
@@ -77,7 +78,8 @@ impl Nginx {
             worker_processes 1;
             worker_shutdown_timeout 5s;
             pid {root}/pid;
-            events {{ worker_connections 1024; }}
+            worker_rlimit_nofile 32768;
+            events {{ worker_connections 16384; }}
             http {{
                 {paths}
                 log_format oracle '{LOG_FORMAT}';
@@ -87,6 +89,7 @@ impl Nginx {
                     listen {address}{listen} backlog=1024;
                     {settings}
                     location = /empty {{ return 200; }}
+                    location = /large {{ alias {root}/large; sendfile on; }}
                     location = /stall {{ return 444; }}
                     location = /fail {{ return 500; }}
                     location = /missing {{ return 404; }}
@@ -95,6 +98,7 @@ impl Nginx {
             }}",
             root = root.display(),
         );
+        std::fs::write(root.join("large"), vec![b'a'; LARGE_BYTES]).unwrap();
         let path = root.join("nginx.conf");
         std::fs::write(&path, configuration).unwrap();
         let mut command = Command::new("nginx");

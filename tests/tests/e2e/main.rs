@@ -5,6 +5,7 @@
 mod amqp;
 mod attach;
 mod bad_input;
+mod capabilities;
 mod capture_file;
 mod connections;
 mod dns;

@@ -1,6 +1,7 @@
 //! `alaz doctor`: what this machine allows, and what would not be seen and why.
 
 mod executable;
+mod features;
 mod process;
 mod runtime;
 mod sockets;
@@ -20,6 +21,7 @@ use crate::cli::{DoctorArgs, DoctorOutput};
 use crate::config::Config;
 use crate::output::{streams, units};
 use crate::source::PROCESS_LIMIT;
+use features::Feature;
 use process::ProcessReport;
 
 /// What no check can change in this version, said so that nobody has to find out.
@@ -39,6 +41,7 @@ const LIMITS: [(&str, &str); 3] = [
 struct Report {
     verdict: Verdict,
     checks: Vec<Check>,
+    features: Vec<Feature>,
     bounds: Vec<Bound>,
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<ProcessReport>,
@@ -98,12 +101,13 @@ pub(crate) fn run(
         }
         Err(error) => return Err(error.into()),
     };
+    let features = features::all(&trial, Path::new("/"));
     let mut checks = probe::surroundings(Path::new("/"), options);
     checks.extend(trial.checks);
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);
     let limits = LIMITS.iter().map(|&(what, how)| Limit { what, how }).collect();
     let bounds = bounds(options);
-    let report = Report { verdict, checks, bounds, process, limits };
+    let report = Report { verdict, checks, features, bounds, process, limits };
     let mut text = Vec::new();
     match args.output {
         DoctorOutput::Json => {
@@ -133,6 +137,11 @@ fn write(out: &mut impl Write, report: &Report, colour: bool) -> std::io::Result
             writeln!(out, "      {:<24} → {}", "", check.remedy)?;
         }
     }
+    writeln!(out, "\nFeatures, and the capabilities that each needs:")?;
+    for feature in &report.features {
+        feature.print(out, colour)?;
+    }
+    writeln!(out)?;
     let bound = |bound: &Bound| {
         let most =
             if bound.bytes { units::binary_size(bound.most) } else { bound.most.to_string() };
