@@ -24,6 +24,7 @@ pub mod nginx;
 pub mod peers;
 pub mod postgresql;
 pub mod program;
+pub mod rabbitmq;
 pub mod tshark;
 pub mod unbound;
 
