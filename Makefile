@@ -9,7 +9,7 @@ STAGE := scripts/stage.sh
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 binary := $(target)/release/alaz
 
-.PHONY: help deps deps-test deps-peers deps-fuzz deps-ui build run test test-peers test-kernels fuzz bench ui ui-check clean
+.PHONY: help deps deps-test deps-peers deps-fuzz deps-ui build run test test-peers test-cluster test-kernels fuzz bench ui ui-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ deps-peers:
 test-peers: deps-peers build ## several clients of each protocol, against what the servers log and count (root)
 	@$(STAGE) 'many clients' env ALAZ_BIN=$(binary) \
 		$(CARGO) test --locked --package alaz-tests --test peers -- --nocapture --test-threads 1
+
+test-cluster: deps-test build ## naming by a real Kubernetes API server, built from its sources (root; Go)
+	@$(STAGE) 'Kubernetes API server' scripts/cluster/build.sh
+	@$(STAGE) 'tests against Kubernetes' env ALAZ_BIN=$(binary) ALAZ_CLUSTER_BIN=$(target)/cluster \
+		$(CARGO) test --locked --package alaz-tests --test cluster
 
 test-kernels: deps-test ## the tests of capture in other kernels, emulated (root; KERNELS="bookworm-security-amd64 …")
 	@$(STAGE) 'other kernels' scripts/kernels/test.sh $(KERNELS)

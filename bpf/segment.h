@@ -4,7 +4,9 @@
 #define ALAZ_SEGMENT_H
 
 #include "connection.h"
+#include "depth.h"
 #include "payload.h"
+#include "tls.h"
 
 /*
  * The generation of a connection that was not seen to begin: it is older than Alaz, or it carries
@@ -28,21 +30,19 @@ static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct 
 }
 
 /*
- * Connections of which more than the ends of long calls is wanted, by socket, and in how many parts
- * calls on them are told. Written by the user side; looked at for long calls only.
+ * Whether a call is none of ours to tell of: by its process, or on a connection that is such a
+ * process's. Where that could not be told, the next call tries again.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 12);
-	__type(key, __u64);
-	__type(value, __u32);
-} depths SEC(".maps");
-
-static __always_inline __u32 parts_of(__u64 socket)
+static __always_inline bool is_left_out(__u32 lane, __u64 socket, struct connection *entry,
+					__u32 process)
 {
-	__u32 *parts = bpf_map_lookup_elem(&depths, &socket);
-
-	return parts ? *parts : 1;
+	if (entry && entry->opted_out)
+		return true;
+	if (!is_opted_out(process))
+		return false;
+	if (entry && emit_opted_out(lane, socket, entry))
+		entry->opted_out = 1;
+	return true;
 }
 
 /*
@@ -105,6 +105,12 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	record = &scratch->datagram.call;
 	sk = KERNEL_POINTER(struct sock, record->key.socket);
 	tcp = KERNEL_POINTER(struct tcp_sock, record->key.socket);
+	entry = known(sk);
+	if (is_left_out(lane, record->key.socket, entry, thread >> 32)) {
+		count->opted_out.segments++;
+		count->opted_out.bytes += length;
+		return 0;
+	}
 	read_progress(sk, &progress);
 
 	record->kind = RECORD_SEGMENT;
@@ -126,7 +132,6 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		record->position = progress.receive_position;
 		record->sent = 0;
 	}
-	entry = known(sk);
 	if (!entry) {
 		record->key.generation = introduce_late(lane, sk, &progress);
 	} else {
@@ -139,6 +144,7 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		count->table_full.bytes += length;
 		return 0;
 	}
+	note_carrier(thread, record, length);
 
 	parts = length > HEAD_MAX ? parts_of(record->key.socket) : 1;
 	scratch->left = length;

@@ -77,6 +77,7 @@ missing() {
             has_python_module requests || echo python3-requests
             has_python_module grpc || echo python3-grpcio
             has nghttpd || echo nghttp2-server
+            has nghttpx || echo nghttp2-proxy
             has h2load || echo nghttp2-client
             has redis-server || echo redis-server
             has redis-benchmark || echo redis-tools

@@ -181,7 +181,7 @@ fn check(alaz: &Path) -> anyhow::Result<()> {
 
 /// Fails early if Alaz does not work here, and says if the empty hooks do not stand for it.
 fn try_alaz(alaz: &Path) -> anyhow::Result<()> {
-    let mut server = Server::start_of(alaz);
+    let mut server = Server::start_of(alaz, &[]);
     if let Some(difference) = hooks::difference(server.program().pid()) {
         println!("WARNING: {difference}");
     }

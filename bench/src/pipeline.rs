@@ -164,7 +164,7 @@ impl Tape {
                 Frame::Drained(time_ns) => Step::Drained(time_ns),
                 Frame::Process(process) => Step::Process(Arc::new(*process)),
                 Frame::End(counters) => {
-                    tape.counters = counters;
+                    tape.counters = *counters;
                     continue;
                 }
             });

@@ -174,17 +174,24 @@ impl Server {
     /// Starts it and waits until it is ready.
     #[must_use]
     pub fn start() -> Server {
-        Server::start_of(&binary())
+        Server::start_with(&[])
+    }
+
+    /// The same, with further options.
+    #[must_use]
+    pub fn start_with(options: &[&str]) -> Server {
+        Server::start_of(&binary(), options)
     }
 
     /// The same, of another binary.
     #[must_use]
-    pub fn start_of(binary: &Path) -> Server {
+    pub fn start_of(binary: &Path, options: &[&str]) -> Server {
         let data = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let arguments = ["run", "--listen", &address.to_string(), "--data-dir"];
-        let mut program =
-            Program::start(command_of(binary, &arguments).arg(data.path().join("data")));
+        let mut program = Program::start(
+            command_of(binary, &arguments).arg(data.path().join("data")).args(options),
+        );
         wait_until("alaz run is ready", || {
             program.assert_running();
             http::try_get(address, "/readyz").is_some_and(|answer| answer.status == 200)

@@ -87,7 +87,7 @@ pub struct Ledger {
     pub exchanges: Exchanges,
     /// Open now, and what they speak.
     pub connections: Connections,
-    /// The kernel's own count of the socket calls; none of packets from a file.
+    /// The kernel's own count of the calls of sockets and TLS libraries; none of packets from a file.
     pub kernel: Option<Count>,
 }
 
@@ -126,6 +126,8 @@ pub struct Tally {
     pub seen: u64,
     pub parsed: u64,
     pub counted: u64,
+    #[serde(default)]
+    pub opted_out: u64,
     pub lost: BTreeMap<String, u64>,
 }
 
@@ -155,6 +157,7 @@ impl Tally {
 
     fn assert_balances(&self, what: &str) {
         let accounted = self.parsed + self.counted + self.lost_total();
+        assert!(self.opted_out <= self.counted, "{what}: opted out are counted: {self:?}");
         assert_eq!(self.seen, accounted, "{what}: seen = parsed + counted + lost: {self:?}");
     }
 }
@@ -181,8 +184,12 @@ impl Ledger {
     /// When it is not what the kernel counted by itself, once everything is accounted for.
     pub fn assert_follows_the_kernel(&self) {
         let Some(kernel) = self.kernel else { return };
-        let socket = &self.sources["socket"];
-        let seen = Count { segments: socket.segments.seen, bytes: socket.bytes.seen };
+        let calls: Vec<_> =
+            ["socket", "tls"].iter().filter_map(|source| self.sources.get(*source)).collect();
+        let seen = Count {
+            segments: calls.iter().map(|source| source.segments.seen).sum(),
+            bytes: calls.iter().map(|source| source.bytes.seen).sum(),
+        };
         assert_eq!(seen, kernel, "the ledger and the kernel's own count");
     }
 

@@ -14,6 +14,7 @@
 
 pub mod alaz;
 pub mod bpf;
+pub mod cluster;
 pub mod exchange;
 pub mod http;
 pub mod kafka;

@@ -47,10 +47,10 @@ impl Nginx {
         Nginx::with(listen, |_| String::new())
     }
 
-    /// HTTPS with a certificate made for this test.
+    /// HTTPS, also by HTTP/2, with a certificate made for this test.
     pub fn start_tls() -> Nginx {
         Nginx::with(
-            |address| format!("{address} ssl"),
+            |address| format!("{address} ssl http2"),
             |folder| {
                 let key = folder.join("key.pem").display().to_string();
                 let certificate = folder.join("certificate.pem").display().to_string();

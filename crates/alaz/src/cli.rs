@@ -9,7 +9,8 @@ use alaz_model::Protocol;
 use alaz_server::{ExchangeFilter, parse_duration};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::listen_address;
+use crate::config::{cpu_limit, listen_address};
+use crate::guard::{Bytes, Cores};
 
 /// Shows every request between the services of this machine, without touching them.
 ///
@@ -34,7 +35,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// YAML file with settings, for run, watch, map and config
+    /// YAML file with settings, for all commands but replay
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -85,10 +86,7 @@ impl Command {
     }
 
     fn reads_settings(&self) -> bool {
-        match self {
-            Command::Run(_) | Command::Watch(_) | Command::Map(_) | Command::Config(_) => true,
-            Command::Doctor(_) | Command::Record(_) | Command::Replay(_) => false,
-        }
+        !matches!(self, Command::Replay(_))
     }
 }
 
@@ -159,15 +157,49 @@ pub(crate) struct RunArgs {
     /// Further host names by which browsers may reach the UI
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) allowed_hosts: Option<Vec<String>>,
+
+    /// Name pods and services by the Kubernetes cluster of this kubeconfig; inside of a cluster its
+    /// own is used without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Processes of which nothing is copied or told: names or, with a slash, paths of executables,
+    /// in which `*` stands for anything. So is any with ALAZ_CAPTURE=off in its environment
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) exclude_processes: Option<Vec<String>>,
+
+    /// The most CPU that Alaz takes, in cores (0.5) or of the machine (25%), before it leaves work
+    /// undone [default: a quarter of the machine, at least 0.5 and at most 1]
+    #[arg(long, value_name = "CORES", value_parser = cpu_limit)]
+    pub(crate) cpu_limit: Option<Cores>,
+
+    /// The most memory that Alaz takes before it leaves work undone [default: 512MiB]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory_limit: Option<Bytes>,
 }
 
 impl RunArgs {
     /// One of the options that was given, if any.
     fn given(&self) -> Option<&'static str> {
-        let RunArgs { listen, data_dir, allowed_hosts } = self;
-        let listen = listen.as_ref().map(|_| "--listen");
-        let data_dir = data_dir.as_ref().map(|_| "--data-dir");
-        listen.or(data_dir).or(allowed_hosts.as_ref().map(|_| "--allowed-hosts"))
+        let RunArgs {
+            listen,
+            data_dir,
+            allowed_hosts,
+            kubeconfig,
+            exclude_processes,
+            cpu_limit,
+            memory_limit,
+        } = self;
+        let given = [
+            (listen.is_some(), "--listen"),
+            (data_dir.is_some(), "--data-dir"),
+            (allowed_hosts.is_some(), "--allowed-hosts"),
+            (kubeconfig.is_some(), "--kubeconfig"),
+            (exclude_processes.is_some(), "--exclude-processes"),
+            (cpu_limit.is_some(), "--cpu-limit"),
+            (memory_limit.is_some(), "--memory-limit"),
+        ];
+        given.into_iter().find_map(|(is_given, name)| is_given.then_some(name))
     }
 }
 
@@ -353,7 +385,7 @@ mod tests {
             let arguments = std::iter::once("alaz").chain(line.split(' '));
             Cli::try_parse_from(arguments).and_then(Cli::checked)
         };
-        for command in ["run", "watch", "map", "config"] {
+        for command in ["run", "watch", "map", "config", "doctor", "record x"] {
             for line in [format!("--config a.yaml {command}"), format!("{command} --config a.yaml")]
             {
                 let cli = read(&line).unwrap();
@@ -364,8 +396,7 @@ mod tests {
         assert!(read("--btf /x watch --capture").is_ok());
         for (line, word) in [
             ("replay --config a.yaml x", "replay"),
-            ("--config a.yaml doctor", "doctor"),
-            ("record x --config a.yaml", "record"),
+            ("--config a.yaml replay x", "replay"),
             ("--listen 127.0.0.1:1 config", "--listen after"),
             ("--data-dir /x watch", "--data-dir after"),
         ] {

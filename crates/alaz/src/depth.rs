@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use alaz_capture::{Capture, DEPTHS_MAX};
 use alaz_model::ConnectionKey;
 
-/// How long nothing is copied in depth after the ring was filling.
+/// How long nothing is copied in depth after there was no room: the ring was filling, or Alaz at a limit.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// What was asked of the kernel side.
@@ -17,14 +17,15 @@ pub(crate) struct Depth {
 }
 
 impl Depth {
-    /// Grants wishes; where the ring is filling up, takes back everything that was granted instead.
+    /// Grants wishes where there is room for what they bring; takes back everything that was granted
+    /// where there is not.
     pub(crate) fn steer(
         &mut self,
         capture: &Capture,
-        is_pressing: bool,
+        has_room: bool,
         wishes: impl Iterator<Item = ConnectionKey>,
     ) {
-        if is_pressing {
+        if !has_room {
             self.paused_until = Some(Instant::now() + PAUSE);
             self.granted.drain(..).for_each(|key| capture.copy_ends(key));
         }

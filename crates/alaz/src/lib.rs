@@ -13,9 +13,11 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod cluster;
 mod commands;
 mod config;
 mod depth;
+mod guard;
 mod output;
 mod own_addresses;
 pub mod pipeline;

@@ -10,10 +10,11 @@ use libbpf_rs::{MapCore, MapFlags, Object};
 use zerocopy::FromBytes;
 
 use crate::abi::{self, KernelCounters};
-use crate::attachment::{self, Attached, Attachment, Hook, Refusal, Refused, find_map};
+use crate::attachment::{self, Attached, Attachment, Hook, Refusal, Refused, SHARED, find_map};
 use crate::error::CaptureError;
 use crate::facts::{Facts, KERNEL_BTF};
 use crate::ring::{Drained, Ring};
+use crate::tls::{Tls, TlsReport};
 use crate::{btf_file, log, objects, return_probe};
 
 /// Inode of the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h).
@@ -24,6 +25,9 @@ pub(crate) const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 pub const PARTS_MAX: u32 = 16;
 /// Connections that are copied in depth at once (`depths` in `bpf/segment.h`).
 pub const DEPTHS_MAX: usize = 4096;
+
+/// Processes that are opted out at once (`opt_outs` in `bpf/shared.h`).
+pub const OPT_OUTS_MAX: usize = 4096;
 
 /// How to capture.
 #[derive(Clone, Debug)]
@@ -64,6 +68,7 @@ pub struct ProgramReport {
 pub struct Capture {
     // Dropped in this order: the ring before the map behind it.
     ring: Ring,
+    tls: Result<Tls, String>,
     hooks: Vec<Hook>,
     traffic: Object,
     process: Option<Object>,
@@ -106,13 +111,27 @@ impl Capture {
                 None
             }
         };
+        let tls = Tls::start(&traffic, options.btf.as_deref(), facts);
+        let tls = tls.map_err(|refused| refused.to_string());
         let skipped = Mutex::new(Skipped { runs: 0, asked: Instant::now() });
-        Ok(Capture { ring, hooks, traffic, process, reports, attachment, refusals, facts, skipped })
+        Ok(Capture {
+            ring,
+            tls,
+            hooks,
+            traffic,
+            process,
+            reports,
+            attachment,
+            refusals,
+            facts,
+            skipped,
+        })
     }
 
     /// Takes the programs off the kernel. What they wrote stays to be read, and the counters are
     /// final.
     pub fn detach(&mut self) {
+        self.tls = Err("the capture has ended".to_owned());
         self.hooks.clear();
     }
 
@@ -150,17 +169,45 @@ impl Capture {
 
     /// Hands every record that waits in the ring to `sink`, undecoded (see [`crate::decode`]). Never
     /// blocks.
-    pub fn drain_records(&mut self, sink: impl FnMut(&[u8])) -> Drained {
-        self.ring.drain(sink)
+    pub fn drain_records(&mut self, mut sink: impl FnMut(&[u8])) -> Drained {
+        let tls = self.tls.as_ref();
+        self.ring.drain(|record| {
+            if let Ok(tls) = tls
+                && let Some(event) = abi::decode(record)
+            {
+                tls.hear(&event);
+            }
+            sink(record);
+        })
     }
 
     /// Hands every event that waits in the ring to `sink`.
     pub fn drain(&mut self, mut sink: impl FnMut(Event<'_>)) -> Drained {
+        let tls = self.tls.as_ref();
         self.ring.drain(|record| {
             if let Some(event) = abi::decode(record) {
+                if let Ok(tls) = tls {
+                    tls.hear(&event);
+                }
                 sink(event);
             }
         })
+    }
+
+    /// What is read inside TLS, and what not and why.
+    #[must_use]
+    pub fn tls(&self) -> TlsReport {
+        match &self.tls {
+            Ok(tls) => tls.report(),
+            Err(reason) => TlsReport { refused: Some(reason.clone()), ..TlsReport::default() },
+        }
+    }
+
+    /// This process speaks TLS, and nothing of it is read: perhaps it has loaded its library lately.
+    pub fn look_for_tls(&self, pid: u32) {
+        if let Ok(tls) = &self.tls {
+            tls.speaks(pid);
+        }
     }
 
     /// From now on calls on this connection that move more than what is copied of a segment are told
@@ -187,6 +234,27 @@ impl Capture {
             // It may have made room for another.
             let _ = map.delete(&key.socket.to_ne_bytes());
         }
+    }
+
+    /// From now on calls of this process, and what others move on its connections, are neither copied
+    /// nor told of, only counted. Its children are born so; a
+    /// program that it starts is not, unless its environment holds `ALAZ_CAPTURE=off`. Processes that
+    /// are born so are opted out by the kernel side itself.
+    ///
+    /// # Errors
+    /// When the kernel refuses to write its own maps: [`OPT_OUTS_MAX`] processes are opted out already.
+    /// Its calls are told of then.
+    pub fn opt_out(&self, pid: u32) -> Result<(), CaptureError> {
+        let write = || {
+            let opt_outs = find_map(&self.traffic, "opt_outs")?;
+            opt_outs.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)?;
+            let flag = find_map(&self.traffic, "has_opt_outs")?;
+            flag.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes(), MapFlags::ANY)
+        };
+        write().map_err(|error| CaptureError::System {
+            what: "telling the kernel side to leave a process out",
+            cause: std::io::Error::other(error),
+        })
     }
 
     /// How full the ring is, from 0 to 1.
@@ -239,7 +307,7 @@ impl Capture {
     /// Kernel memory that the maps take, in bytes, as the kernel accounts it.
     #[must_use]
     pub fn map_bytes(&self) -> u64 {
-        let shared = |name: &std::ffi::OsStr| name == "ring" || name == "counters";
+        let shared = |name: &std::ffi::OsStr| SHARED.iter().any(|shared| name == *shared);
         let own = self.traffic.maps().map(|map| map_bytes(&map)).sum::<u64>();
         let process = self.process.iter().flat_map(|object| object.maps());
         own + process.filter(|map| !shared(map.name())).map(|map| map_bytes(&map)).sum::<u64>()

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{Attachment, Capture, Options, ProgramReport, release};
+use crate::{Attachment, Capture, LibraryReport, Options, ProgramReport, TlsReport, release};
 
 /// How one check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,6 +60,8 @@ pub struct Trial {
     pub checks: Vec<Check>,
     /// How traffic is seen; `None` where it is not.
     pub attachment: Option<Attachment>,
+    /// What was read inside TLS.
+    pub tls: TlsReport,
 }
 
 /// Loads and attaches every program for a moment, as capturing would, with a small ring.
@@ -69,13 +71,15 @@ pub fn trial(options: &Options) -> Trial {
     match Capture::start(&options) {
         Ok(capture) => {
             let programs = capture.reports().iter().map(program);
-            let checks = std::iter::once(attachment(&capture)).chain(programs).collect();
-            Trial { checks, attachment: Some(capture.attachment()) }
+            let traffic = std::iter::once(attachment(&capture)).chain(programs);
+            let tls = capture.tls();
+            let checks = traffic.chain(inside_tls(&tls)).collect();
+            Trial { checks, attachment: Some(capture.attachment()), tls }
         }
         Err(error) => {
             let remedy = "mend what is marked above, then try again";
             let check = Check::new("programs", Verdict::Failed, error.to_string(), remedy);
-            Trial { checks: vec![check], attachment: None }
+            Trial { checks: vec![check], attachment: None, tls: TlsReport::default() }
         }
     }
 }
@@ -103,6 +107,32 @@ fn program(report: &ProgramReport) -> Check {
     };
     let name = format!("program {}", report.program);
     Check::new(&name, verdict, found, "see the kernel's reason")
+}
+
+/// Which TLS libraries are probed, each with its functions, and which are not.
+fn inside_tls(tls: &TlsReport) -> Vec<Check> {
+    let name = "inside TLS";
+    if let Some(reason) = &tls.refused {
+        let found = format!("refused, so nothing is read inside TLS: {reason}");
+        return vec![Check::new(name, Verdict::Degraded, found, "see the kernel's reason")];
+    }
+    if tls.libraries.is_empty() {
+        let found = "no process uses OpenSSL's library now; those that will are found then";
+        return vec![Check::new(name, Verdict::Ok, found, "")];
+    }
+    tls.libraries.iter().map(library).collect()
+}
+
+fn library(library: &LibraryReport) -> Check {
+    let (path, users) = (library.path.display(), library.processes.len());
+    let (verdict, found) = match &library.refused {
+        None => {
+            let functions = library.functions.join(", ");
+            (Verdict::Ok, format!("{path}, used by {users}: {functions}"))
+        }
+        Some(reason) => (Verdict::Degraded, format!("{path}, used by {users}, not: {reason}")),
+    };
+    Check::new("inside TLS", verdict, found, "what these processes encrypt is only counted")
 }
 
 /// The ring buffer came with 5.8; 5.10 is the oldest kernel that Alaz is made for.

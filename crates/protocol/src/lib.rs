@@ -86,6 +86,7 @@ mod kafka;
 mod limits;
 mod mongodb;
 mod mysql;
+mod numbered;
 mod pattern;
 mod postgresql;
 mod redis;

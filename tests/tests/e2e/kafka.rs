@@ -128,9 +128,9 @@ fn clients_of_kafka_are_reported_as_they_count() {
     assert_eq!(records(&of("Produce bills NONE")), 60);
     assert_eq!(records(&of("Fetch bills NONE")), 60);
 
-    // The Java client tells topics by ids, whose names it may have asked for elsewhere.
-    let by_id = [of("Produce metrics NONE"), of("Produce  NONE")].concat();
-    assert_eq!(records(&by_id), 2000);
+    // The Java client tells topics by ids, whose names it may have asked for on another connection.
+    assert_eq!(records(&of("Produce metrics NONE")), 2000);
+    assert!(of("Produce  NONE").is_empty());
 
     for group in ["billing", "audit", "graphs"] {
         let is_in_group = |exchange: &&Exchange| {

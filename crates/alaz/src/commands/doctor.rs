@@ -12,17 +12,22 @@ use std::process::ExitCode;
 
 use alaz_capture::Options;
 use alaz_capture::probe::{self, Check, Verdict};
+use alaz_identity::OptOut;
 use alaz_server::{MOST_BYTES, MOST_EXCHANGES};
 use serde::Serialize;
 
 use crate::cli::{DoctorArgs, DoctorOutput};
+use crate::config::Config;
 use crate::output::{streams, units};
 use crate::source::PROCESS_LIMIT;
 use process::ProcessReport;
 
 /// What no check can change in this version, said so that nobody has to find out.
 const LIMITS: [(&str, &str); 3] = [
-    ("encrypted connections", "counted, their contents are not read"),
+    (
+        "encrypted connections",
+        "read where OpenSSL's library (libssl) makes the socket calls itself; all others are counted",
+    ),
     ("other protocols", "those that docs/protocols.md does not name are counted only"),
     (
         "io_uring",
@@ -75,9 +80,15 @@ fn bounds(options: &Options) -> Vec<Bound> {
 }
 
 /// Exit code 0: everything works; 1: something is missing; 2: Alaz cannot run here.
-pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(
+    args: &DoctorArgs,
+    config: &Config,
+    options: &Options,
+) -> anyhow::Result<ExitCode> {
     let trial = probe::trial(options);
-    let explain = |pid| process::explain(Path::new("/proc"), pid, trial.attachment);
+    let opt_out = OptOut::new(config.exclude_processes.value.clone());
+    let explain =
+        |pid| process::explain(Path::new("/proc"), pid, &opt_out, trial.attachment, &trial.tls);
     let process = match args.pid.map(explain).transpose() {
         Ok(process) => process,
         Err(error) if args.output == DoctorOutput::Json => {

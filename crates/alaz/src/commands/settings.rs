@@ -17,11 +17,22 @@ fn yaml(config: &Config) -> String {
     };
     let listen = config.listen.value.to_string();
     let data_dir = config.data_dir.value.to_string_lossy();
-    let hosts: Vec<_> = config.allowed_hosts.value.iter().map(|host| scalar(host)).collect();
+    let kubeconfig = config.kubeconfig.value.as_ref();
+    let kubeconfig = kubeconfig.map(|path| path.to_string_lossy());
+    let kubeconfig = kubeconfig.as_deref().map_or("null".into(), scalar);
+    let list = |items: &[String]| {
+        let items: Vec<_> = items.iter().map(|item| scalar(item)).collect();
+        format!("[{}]", items.join(", "))
+    };
+    let (hosts, processes) = (&config.allowed_hosts, &config.exclude_processes);
     [
         line("listen", &scalar(&listen), &config.listen.origin),
         line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
-        line("allowed_hosts", &format!("[{}]", hosts.join(", ")), &config.allowed_hosts.origin),
+        line("allowed_hosts", &list(&hosts.value), &hosts.origin),
+        line("kubeconfig", &kubeconfig, &config.kubeconfig.origin),
+        line("exclude_processes", &list(&processes.value), &processes.origin),
+        line("cpu_limit", &config.cpu_limit.value, &config.cpu_limit.origin),
+        line("memory_limit", &config.memory_limit.value, &config.memory_limit.origin),
     ]
     .concat()
 }
@@ -41,6 +52,7 @@ mod tests {
     use super::*;
     use crate::cli::RunArgs;
     use crate::config::Surroundings;
+    use crate::guard::{Bytes, Cores};
 
     #[test]
     fn what_is_printed_is_a_settings_file() {
@@ -56,6 +68,10 @@ mod tests {
                 listen: Some(listen.parse().unwrap()),
                 data_dir: Some(data_dir.into()),
                 allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
+                kubeconfig: Some(data_dir.into()),
+                exclude_processes: Some(vec!["vault*".to_owned(), "/opt/x".to_owned()]),
+                cpu_limit: Some(Cores::parse("0.3", 1).unwrap()),
+                memory_limit: Some(Bytes(1001)),
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();
@@ -63,6 +79,8 @@ mod tests {
             assert_eq!(read.listen.value, config.listen.value);
             assert_eq!(read.data_dir.value, config.data_dir.value);
             assert_eq!(read.allowed_hosts.value, config.allowed_hosts.value);
+            assert_eq!(read.exclude_processes.value, config.exclude_processes.value);
+            assert_eq!(read.guard_limits(), config.guard_limits());
         }
     }
 }

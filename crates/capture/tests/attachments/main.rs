@@ -13,6 +13,7 @@ mod check;
 mod datagrams;
 mod depth;
 mod observe;
+mod opted_out;
 mod refused;
 mod report;
 mod traffic;
@@ -106,6 +107,8 @@ fn run_attachment(attachment: Attachment, settings: &Settings, report: &mut Repo
         let outcome = check::one(&mut capture, &mut observed, case, peers);
         report.case(attachment, case.name, outcome);
     }
+    let outcome = opted_out::check(&mut capture, &mut observed);
+    report.case(attachment, opted_out::NAME, outcome);
     for case in traffic::deep_cases() {
         let outcome = depth::check(&mut capture, &mut observed, &case);
         report.case(attachment, case.name, outcome);

@@ -84,6 +84,11 @@ pub(crate) fn deep_cases() -> [Case; 3] {
     ]
 }
 
+/// One that is opted out, and another one.
+pub(crate) fn opted_out_cases() -> [Case; 2] {
+    [during("opted out", v4, both_ways), during("beside one that is opted out", v4, both_ways)]
+}
+
 fn long_calls(pair: &mut Pair) {
     for length in [HEAD, 2 * HEAD, 20_000, 60_000] {
         pair.send(Client, length, write);
