@@ -9,7 +9,8 @@ STAGE := scripts/stage.sh
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 binary := $(target)/release/alaz
 
-.PHONY: help deps deps-test deps-fuzz deps-ui build run test test-cluster test-kernels fuzz bench soak ui ui-check clean
+.PHONY: help deps deps-test deps-peers deps-fuzz deps-ui build run test test-peers test-cluster \
+	test-kernels fuzz bench soak ui ui-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,13 @@ test: deps-test ## format, lints, unit tests, end-to-end tests with real servers
 	@$(MAKE) build
 	@$(STAGE) 'end-to-end tests' env ALAZ_BIN=$(binary) \
 		$(CARGO) test --locked --package alaz-tests --no-fail-fast
+
+deps-peers:
+	@$(STAGE) 'dependencies of the tests with many clients' scripts/deps.sh test peers
+
+test-peers: deps-peers build ## several clients of each protocol, against what the servers log and count (root)
+	@$(STAGE) 'many clients' env ALAZ_BIN=$(binary) \
+		$(CARGO) test --locked --package alaz-tests --test peers -- --nocapture --test-threads 1
 
 test-cluster: deps-test build ## naming by a real Kubernetes API server, built from its sources (root; Go)
 	@$(STAGE) 'Kubernetes API server' scripts/cluster/build.sh

@@ -25,6 +25,7 @@ pub mod nginx;
 pub mod peers;
 pub mod postgresql;
 pub mod program;
+pub mod rabbitmq;
 pub mod redis;
 pub mod tshark;
 pub mod unbound;

@@ -50,22 +50,34 @@ impl Nginx {
     /// Plain HTTP: `/empty` answers nothing, `/large` 256 KiB from a file, `/stall` closes the connection, `/fail` is 500,
     /// `/missing` 404, everything else is 200.
     pub fn start() -> Nginx {
-        Nginx::with("", |_| String::new())
+        Nginx::with(|address| address.to_string(), |_| String::new())
+    }
+
+    /// The same on every address by one socket of IPv6, to which clients of IPv4 have mapped addresses.
+    pub fn start_on_both() -> Nginx {
+        let listen = |address: SocketAddr| format!("[::]:{} ipv6only=off", address.port());
+        Nginx::with(listen, |_| String::new())
     }
 
     /// HTTPS, also by HTTP/2, with a certificate made for this test.
     pub fn start_tls() -> Nginx {
-        Nginx::with(" ssl http2", |folder| {
-            let (key, certificate) = certificate(folder);
-            format!("ssl_certificate {certificate}; ssl_certificate_key {key};")
-        })
+        Nginx::with(
+            |address| format!("{address} ssl http2"),
+            |folder| {
+                let (key, certificate) = certificate(folder);
+                format!("ssl_certificate {certificate}; ssl_certificate_key {key};")
+            },
+        )
     }
 
-    fn with(listen: &str, settings: impl FnOnce(&PathBuf) -> String) -> Nginx {
+    fn with(
+        listen: impl FnOnce(SocketAddr) -> String,
+        settings: impl FnOnce(&PathBuf) -> String,
+    ) -> Nginx {
         let folder = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let root = folder.path().to_owned();
-        let settings = settings(&root);
+        let (listen, settings) = (listen(address), settings(&root));
         let mut paths = String::new();
         for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
             let _ = writeln!(paths, "{kind}_temp_path {}/{kind};", root.display());
@@ -86,7 +98,7 @@ impl Nginx {
                 access_log {root}/access.log oracle buffer=64k;
                 keepalive_requests 100000000;
                 server {{
-                    listen {address}{listen} backlog=1024;
+                    listen {listen} backlog=1024;
                     {settings}
                     location = /empty {{ return 200; }}
                     location = /large {{ alias {root}/large; sendfile on; }}

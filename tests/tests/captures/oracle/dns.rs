@@ -49,11 +49,11 @@ pub(crate) fn read(packets: &[&Packet]) -> Vec<Request> {
 fn method(layer: &Layer) -> Said {
     match layer.get("dns.flags.opcode") {
         Some("0") => {
-            let word = layer.word("dns.qry.type").unwrap_or_default();
-            if word.is_empty() || word.starts_with("Unknown") {
-                Said::Nothing
-            } else {
-                exactly(word)
+            // `NULL RR` is how tshark calls NULL.
+            match layer.word("dns.qry.type").unwrap_or_default().trim_end_matches(" RR") {
+                "" => Said::Nothing,
+                word if word.starts_with("Unknown") => Said::Nothing,
+                word => exactly(word),
             }
         }
         _ => Said::Nothing,
