@@ -9,7 +9,8 @@ STAGE := scripts/stage.sh
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 binary := $(target)/release/alaz
 
-.PHONY: help deps deps-test deps-fuzz deps-ui build run test test-kernels fuzz bench ui ui-check clean
+.PHONY: help deps deps-test deps-peers deps-fuzz deps-ui build run test test-peers test-cluster \
+	test-kernels fuzz bench soak ui ui-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,18 @@ test: deps-test ## format, lints, unit tests, end-to-end tests with real servers
 	@$(STAGE) 'end-to-end tests' env ALAZ_BIN=$(binary) \
 		$(CARGO) test --locked --package alaz-tests --no-fail-fast
 
+deps-peers:
+	@$(STAGE) 'dependencies of the tests with many clients' scripts/deps.sh test peers
+
+test-peers: deps-peers build ## several clients of each protocol, against what the servers log and count (root)
+	@$(STAGE) 'many clients' env ALAZ_BIN=$(binary) \
+		$(CARGO) test --locked --package alaz-tests --test peers -- --nocapture --test-threads 1
+
+test-cluster: deps-test build ## naming by a real Kubernetes API server, built from its sources (root; Go)
+	@$(STAGE) 'Kubernetes API server' scripts/cluster/build.sh
+	@$(STAGE) 'tests against Kubernetes' env ALAZ_BIN=$(binary) ALAZ_CLUSTER_BIN=$(target)/cluster \
+		$(CARGO) test --locked --package alaz-tests --test cluster
+
 test-kernels: deps-test ## the tests of capture in other kernels, emulated (root; KERNELS="bookworm-security-amd64 …")
 	@$(STAGE) 'other kernels' scripts/kernels/test.sh $(KERNELS)
 
@@ -51,6 +64,11 @@ bench: deps-test build ## what Alaz costs on this machine, in one table (root; Q
 	@$(STAGE) 'build the bench' $(CARGO) build --locked --release --package alaz-bench
 	@$(STAGE) 'bench' $(target)/release/alaz-bench --alaz $(binary) \
 		--json $(target)/bench.json $(if $(QUICK),--quick) $(ARGS)
+
+soak: deps-test build ## an hour of mixed load: memory, exactness, stalls, kill -9 (root; SECONDS=600)
+	@$(STAGE) 'build the soak test' $(CARGO) build --locked --release --package alaz-tests --bin alaz-soak
+	@$(STAGE) 'soak' $(target)/release/alaz-soak --alaz $(binary) --json $(target)/soak.json \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 ui: deps-ui ## rebuild the web UI into ui/dist (Node; the result is committed)
 	@$(STAGE) 'packages of the UI' npm --prefix ui ci --no-audit --no-fund

@@ -12,7 +12,7 @@
 #define ALAZ_ABI_H
 
 /* Raised with every change of a layout below. Recordings carry it. */
-#define ABI_VERSION 4
+#define ABI_VERSION 5
 
 /* How much of one segment is copied: its first bytes, and its last when that leaves some out. */
 #define HEAD_MAX 4096
@@ -49,6 +49,7 @@ enum record_kind {
 	RECORD_DATAGRAM = 7,
 	RECORD_MEASURES = 8,
 	RECORD_REFUSED = 9,
+	RECORD_OPTED_OUT = 10,
 };
 
 enum connection_role {
@@ -61,6 +62,19 @@ enum segment_direction {
 	DIRECTION_SEND = 0,
 	DIRECTION_RECEIVE = 1,
 };
+
+/* Where the bytes of a segment were read. */
+enum segment_source {
+	SOURCE_SOCKET = 0,
+	/* A call of a TLS library: what is said, before encryption or after decryption. */
+	SOURCE_TLS = 1,
+};
+
+/*
+ * Positions in the plaintext of a TLS connection count from its first byte. From this one on they
+ * count from anywhere: the beginning was not seen, or something was missed.
+ */
+#define PLAINTEXT_UNANCHORED (1ULL << 62)
 
 /* Names one end of a connection: the socket, and when it was first seen in this life. */
 struct connection_key {
@@ -91,13 +105,16 @@ struct segment_record {
 	__u32 kind;
 	__u32 length;
 	struct connection_key key;
-	/* Of the first byte: 64 bits wide, the low half is the TCP sequence number. */
+	/*
+	 * Of the first byte: 64 bits wide, the low half is the TCP sequence number. Of what TLS
+	 * libraries tell: so many bytes of plaintext came before.
+	 */
 	__u64 position;
 	/* When the call ended. */
 	__u64 time;
 	/*
 	 * Sends: when the transport last put something on the wire, if that can have been the
-	 * first byte of this call; else, and for receives, 0.
+	 * first byte of this call; of a TLS library's call when it began. Else, and for receives, 0.
 	 */
 	__u64 sent;
 	__u32 pid;
@@ -105,7 +122,8 @@ struct segment_record {
 	__u16 head_length;
 	__u16 tail_length;
 	__u8 direction;
-	__u8 reserved[3];
+	__u8 source;
+	__u8 reserved[2];
 };
 
 /*
@@ -151,6 +169,14 @@ struct measures_record {
 	__u32 least_round_trip;
 };
 
+/* A process that was opted out uses the connection: nothing more is told of it, nor how it ends. */
+struct opted_out_record {
+	__u32 kind;
+	__u32 reserved;
+	struct connection_key key;
+	__u64 time;
+};
+
 /* A connection that this side wanted to open never was. */
 struct refused_record {
 	__u32 kind;
@@ -180,6 +206,9 @@ struct exec_record {
 	__u8 comm[COMM_MAX];
 	__u8 filename[FILENAME_MAX];
 	__u8 arguments[ARGUMENTS_MAX];
+	/* Its environment says so; as far as that was looked at. */
+	__u32 opted_out;
+	__u32 reserved;
 };
 
 /* A process was born of another, and runs the same program. */
@@ -227,6 +256,19 @@ struct counters {
 	struct quantity datagrams_ring_full;
 	struct quantity datagrams_missed;
 	struct quantity datagrams_unreadable;
+	/*
+	 * Calls of TLS libraries that moved plaintext; of those: no room in the ring; no socket call
+	 * tells whose they are; only the end was seen, or another thread was preempted in the program
+	 * (bytes as far as they are known); sent on without bytes.
+	 */
+	struct quantity tls_seen;
+	struct quantity tls_ring_full;
+	struct quantity tls_unlinked;
+	struct quantity tls_missed;
+	struct quantity tls_unreadable;
+	/* By processes that were opted out, or on connections that such used: only counted. */
+	struct quantity opted_out;
+	struct quantity datagrams_opted_out;
 };
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef ALAZ_CONNECTION_H
 #define ALAZ_CONNECTION_H
 
-#include "shared.h"
+#include "progress.h"
 
 enum connection_state {
 	CONNECTION_OPEN,
@@ -16,7 +16,12 @@ struct connection {
 	__u64 generation;
 	/* As they were when it was made: a socket whose ports differ is another connection. */
 	__u32 ports;
-	__u32 state;
+	__u16 state;
+	/* A process that was opted out uses it, which is told; nothing else is any more. */
+	__u16 opted_out;
+	/* In how many parts its calls are told, and as of which change of `depths` (segment.h). */
+	__u32 parts;
+	__u32 change;
 	/* What is told of its end. Bytes may still be read after it. */
 	__u32 error;
 	__u32 retransmits;
@@ -29,8 +34,10 @@ struct connection {
 
 /*
  * By socket. Entries stay as long as the socket, so that a call that ends after its connection finds
- * it. A plain hash, since an LRU one costs the application more on every lookup. When it is full, new
- * connections are counted as lost.
+ * it. A plain hash: an LRU one costs the application more on every lookup, and takes away the places
+ * of connections that go on, whose next call would look like a new one. When it is full, calls on new
+ * connections are counted as lost; each tries again, and is from then on as on a connection that is
+ * older than Alaz.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -52,70 +59,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct attempt);
 } attempts SEC(".maps");
-
-/*
- * Stream positions: how many bytes have passed so far, with the sequence number in the low half.
- * The counts are read while packets arrive; being a little off does not change the result.
- */
-static __always_inline __u64 position_at(__u32 sequence, __u64 passed)
-{
-	return passed + (__u32)(sequence - (__u32)passed);
-}
-
-static __always_inline __u64 bytes_sent(struct tcp_sock *tcp, __u32 sequence)
-{
-	return READ(tcp, bytes_acked) + (__u32)(sequence - READ(tcp, snd_una));
-}
-
-static __always_inline __u64 bytes_consumed(struct tcp_sock *tcp, __u32 sequence)
-{
-	return READ(tcp, bytes_received) - (__u32)(READ(tcp, rcv_nxt) - sequence);
-}
-
-static __always_inline bool has_peer_finished(struct sock *sk)
-{
-	return READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE);
-}
-
-/* Up to where the stream has been received. The peer's FIN takes a number too, and is no byte. */
-static __always_inline __u32 received_sequence(struct sock *sk, struct tcp_sock *tcp)
-{
-	__u32 sequence = READ(tcp, copied_seq);
-
-	/* It is the last, and passed by the call that takes the last byte. */
-	if (sequence == READ(tcp, rcv_nxt) && has_peer_finished(sk))
-		sequence--;
-	return sequence;
-}
-
-/* Whether bytes wait to be read; a FIN alone does not count. */
-static __always_inline bool has_unread(struct sock *sk)
-{
-	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
-	__u32 waiting = READ(tcp, rcv_nxt) - READ(tcp, copied_seq);
-
-	return waiting > (has_peer_finished(sk) ? 1 : 0);
-}
-
-/* Where both directions stand. */
-struct progress {
-	__u64 sent;
-	__u64 consumed;
-	__u64 send_position;
-	__u64 receive_position;
-};
-
-static __always_inline void read_progress(struct sock *sk, struct progress *progress)
-{
-	struct tcp_sock *tcp = KERNEL_POINTER(struct tcp_sock, sk);
-	__u32 written = READ(tcp, write_seq);
-	__u32 read = received_sequence(sk, tcp);
-
-	progress->sent = bytes_sent(tcp, written);
-	progress->consumed = bytes_consumed(tcp, read);
-	progress->send_position = position_at(written, progress->sent);
-	progress->receive_position = position_at(read, progress->consumed);
-}
 
 /* Both ports. The local one is where it stays when the socket gives it back to the kernel. */
 static __always_inline __u32 ports_of(struct sock *sk)
@@ -192,9 +135,21 @@ static __noinline bool emit_measures(__u32 lane, __u64 socket, struct connection
 	return emit(lane, &record, sizeof(record));
 }
 
+static __noinline bool emit_opted_out(__u32 lane, __u64 socket, struct connection *entry)
+{
+	struct opted_out_record record = {};
+
+	DESCRIBE(opted_out_record);
+	record.kind = RECORD_OPTED_OUT;
+	record.key.socket = socket;
+	record.key.generation = entry->generation;
+	record.time = bpf_ktime_get_ns();
+	return emit(lane, &record, sizeof(record));
+}
+
 static __always_inline void tell_end(__u32 lane, __u64 socket, struct connection *entry)
 {
-	if (entry->state == CONNECTION_TOLD)
+	if (entry->state == CONNECTION_TOLD || entry->opted_out)
 		return;
 	entry->state = CONNECTION_TOLD;
 	emit_measures(lane, socket, entry);
@@ -235,9 +190,13 @@ static __always_inline void forget(__u32 lane, struct sock *sk)
 	bpf_map_delete_elem(&connections, &socket);
 }
 
+/* Instead of a generation, which is a time. */
+#define NO_ROOM_IN_TABLE 0
+#define NO_ROOM_IN_RING 1
+
 /*
- * Remembers a connection and tells the user side of it; returns its generation, or 0 where there is
- * no room. Its time is taken before others can find it, so it comes before their segments in time,
+ * Remembers a connection and tells the user side of it; returns its generation, or where there is no
+ * room. Its time is taken before others can find it, so it comes before their segments in time,
  * if not in the ring. Where there is no room for the record it is forgotten again, and the next call
  * tries anew.
  */
@@ -265,6 +224,7 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 
 	entry.generation = record.time;
 	entry.ports = ports_of(sk);
+	entry.parts = 1;
 	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST)) {
 		struct connection *other = known(sk);
 
@@ -273,11 +233,11 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 			return other->generation;
 		forget(lane, sk);
 		if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST))
-			return 0;
+			return NO_ROOM_IN_TABLE;
 	}
 	if (!emit_open(lane, &record)) {
 		bpf_map_delete_elem(&connections, &socket);
-		return 0;
+		return NO_ROOM_IN_RING;
 	}
 	return entry.generation;
 }
@@ -325,7 +285,7 @@ static __always_inline void tell_refused(__u32 lane, struct sock *sk)
 	record.pid = attempt->pid;
 	record.began = attempt->began;
 	bpf_map_delete_elem(&attempts, &socket);
-	if (record.pid == settings.own_pid)
+	if (record.pid == settings.own_pid || is_opted_out(record.pid))
 		return;
 	record.kind = RECORD_REFUSED;
 	record.error = READ(sk, sk_err);

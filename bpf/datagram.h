@@ -91,6 +91,11 @@ __noinline int record_datagram(__u32 lane, __u64 thread, __u32 direction, __u32 
 		return 0;
 	count->datagrams_seen.segments++;
 	count->datagrams_seen.bytes += length;
+	if (is_opted_out(thread >> 32)) {
+		count->datagrams_opted_out.segments++;
+		count->datagrams_opted_out.bytes += length;
+		return 0;
+	}
 
 	record = &scratch->datagram;
 	sk = KERNEL_POINTER(struct sock, record->call.key.socket);

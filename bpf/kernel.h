@@ -66,11 +66,12 @@ enum bpf_map_type {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r10, r9, r8, ax, cx, dx, si, di, orig_ax, cs;
+	unsigned long r10, r9, r8, ax, cx, dx, si, di, orig_ax, cs, sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 sp;
 	__u64 pstate;
 	__u64 orig_x0;
 	__s32 syscallno;
@@ -207,6 +208,8 @@ struct files_struct {
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
+	unsigned long env_start;
+	unsigned long env_end;
 };
 
 struct task_struct {

@@ -3,22 +3,7 @@
 #ifndef ALAZ_KPROBE_H
 #define ALAZ_KPROBE_H
 
-/* The calling convention of the kernel's functions. */
-#if defined(__TARGET_ARCH_x86)
-#define PARAMETER_1(regs) ((regs)->di)
-#define PARAMETER_2(regs) ((regs)->si)
-#define PARAMETER_3(regs) ((regs)->dx)
-#define PARAMETER_4(regs) ((regs)->cx)
-#define PARAMETER_5(regs) ((regs)->r8)
-#define RESULT(regs) ((regs)->ax)
-#elif defined(__TARGET_ARCH_arm64)
-#define PARAMETER_1(regs) ((regs)->regs[0])
-#define PARAMETER_2(regs) ((regs)->regs[1])
-#define PARAMETER_3(regs) ((regs)->regs[2])
-#define PARAMETER_4(regs) ((regs)->regs[3])
-#define PARAMETER_5(regs) ((regs)->regs[4])
-#define RESULT(regs) ((regs)->regs[0])
-#endif
+#include "registers.h"
 
 /*
  * Calls that have begun, by thread. The oldest make room for new ones: a thread that ended in a

@@ -4,11 +4,13 @@
 #define ALAZ_SEGMENT_H
 
 #include "connection.h"
+#include "depth.h"
 #include "payload.h"
+#include "tls.h"
 
 /*
  * The generation of a connection that was not seen to begin: it is older than Alaz, or it carries
- * data before it is established (TCP Fast Open, RFC 7413). 0 where there is no room.
+ * data before it is established (TCP Fast Open, RFC 7413).
  */
 static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct progress *before)
 {
@@ -28,21 +30,42 @@ static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct 
 }
 
 /*
- * Connections of which more than the ends of long calls is wanted, by socket, and in how many parts
- * calls on them are told. Written by the user side; looked at for long calls only.
+ * Whether a call is none of ours to tell of: by its process, or on a connection that is such a
+ * process's. Where that could not be told, the next call tries again.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 12);
-	__type(key, __u64);
-	__type(value, __u32);
-} depths SEC(".maps");
-
-static __always_inline __u32 parts_of(__u64 socket)
+static __always_inline bool is_left_out(__u32 lane, __u64 socket, struct connection *entry,
+					__u32 process)
 {
-	__u32 *parts = bpf_map_lookup_elem(&depths, &socket);
+	if (entry && entry->opted_out)
+		return true;
+	if (!is_opted_out(process))
+		return false;
+	if (entry && emit_opted_out(lane, socket, entry))
+		entry->opted_out = 1;
+	return true;
+}
 
-	return parts ? *parts : 1;
+/* How often that was changed: only then does a call look there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} depth_changes SEC(".maps");
+
+/* How a call is told. That nothing is wanted of a connection is for good. */
+static __always_inline __u32 parts_of(__u64 socket, struct connection *entry)
+{
+	__u32 zero = 0;
+	__u32 *change = bpf_map_lookup_elem(&depth_changes, &zero);
+	struct depth *depth;
+
+	if (!change || entry->change == *change || entry->parts == 0)
+		return entry->parts;
+	entry->change = *change;
+	depth = bpf_map_lookup_elem(&depths, &socket);
+	entry->parts = depth && depth->generation == entry->generation ? depth->parts : 1;
+	return entry->parts;
 }
 
 /*
@@ -105,6 +128,12 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 	record = &scratch->datagram.call;
 	sk = KERNEL_POINTER(struct sock, record->key.socket);
 	tcp = KERNEL_POINTER(struct tcp_sock, record->key.socket);
+	entry = known(sk);
+	if (is_left_out(lane, record->key.socket, entry, thread >> 32)) {
+		count->opted_out.segments++;
+		count->opted_out.bytes += length;
+		return 0;
+	}
 	read_progress(sk, &progress);
 
 	record->kind = RECORD_SEGMENT;
@@ -126,7 +155,6 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		record->position = progress.receive_position;
 		record->sent = 0;
 	}
-	entry = known(sk);
 	if (!entry) {
 		record->key.generation = introduce_late(lane, sk, &progress);
 	} else {
@@ -134,13 +162,21 @@ __noinline int record_segment(__u32 lane, __u64 thread, __u32 direction, __u32 l
 		if (entry->state == CONNECTION_OVER && direction == DIRECTION_RECEIVE)
 			entry->receive_position = record->position + length;
 	}
-	if (!record->key.generation) {
+	if (record->key.generation == NO_ROOM_IN_TABLE) {
 		count->table_full.segments++;
 		count->table_full.bytes += length;
 		return 0;
 	}
+	if (record->key.generation == NO_ROOM_IN_RING) {
+		count->ring_full.segments++;
+		count->ring_full.bytes += length;
+		return 0;
+	}
+	note_carrier(thread, record, length);
 
-	parts = length > HEAD_MAX ? parts_of(record->key.socket) : 1;
+	parts = entry ? parts_of(record->key.socket, entry) : 1;
+	if (parts == 0)
+		scratch->payload.shape = PAYLOAD_NONE;
 	scratch->left = length;
 	for (i = 0; i < PARTS_MAX && scratch->left > 0; i++) {
 		bool is_last = i + 1 >= parts || i + 1 == PARTS_MAX || scratch->left <= HEAD_MAX;

@@ -60,6 +60,7 @@ enum lane {
 	LANE_UDP_RECEIVE,
 	LANE_UDP6_SEND,
 	LANE_UDP6_RECEIVE,
+	LANE_TLS,
 	/* The others move no bytes. */
 	MOVING_LANES,
 	LANE_STATE = MOVING_LANES,
@@ -76,6 +77,43 @@ struct {
 	__type(key, __u32);
 	__type(value, struct counters);
 } counters SEC(".maps");
+
+/*
+ * Processes (tgid) whose calls are neither copied nor told of, only counted: by their environment, or
+ * since the user side says so (process.bpf.c). What finds no room here is left out by the user side.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 12);
+	__type(key, __u32);
+	__type(value, __u8);
+} opt_outs SEC(".maps");
+
+/* Whether there ever was one: where there was none, it costs no more than this. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} has_opt_outs SEC(".maps");
+
+static __always_inline bool is_opted_out(__u32 process)
+{
+	__u32 zero = 0;
+	/* No call: the kernel writes it out as loads. */
+	__u32 *has_some = bpf_map_lookup_elem(&has_opt_outs, &zero);
+
+	return has_some && *has_some && bpf_map_lookup_elem(&opt_outs, &process);
+}
+
+static __always_inline void opt_out(__u32 process)
+{
+	__u32 zero = 0, has_some = 1;
+	__u8 opted_out = 1;
+
+	bpf_map_update_elem(&opt_outs, &process, &opted_out, BPF_ANY);
+	bpf_map_update_elem(&has_opt_outs, &zero, &has_some, BPF_ANY);
+}
 
 /*
  * Has clang describe a type in the object, so that its mirror in Rust can be checked against it: for

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# deps.sh [test] [ui] [fuzz]: installs what this machine lacks for building Alaz, and for testing it,
-# fuzzing it or building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
+# deps.sh [test] [peers] [ui] [fuzz]: installs what this machine lacks for building Alaz, and for testing
+# it, also with many clients, fuzzing it or building its UI. Debian and Ubuntu; elsewhere, and without root, it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,6 +45,13 @@ mongodb_peers=${CARGO_TARGET_DIR:-target}/peers/mongodb
 mongodb_versions="$ferretdb ${mongodb_driver[*]}"
 has_mongodb() { [ "$(cat "$mongodb_peers/versions" 2>/dev/null)" = "$mongodb_versions" ]; }
 
+# The drivers of `make test-peers`, of Node and Java as tests/peers/clients says.
+clients_project=tests/peers/clients
+clients=${CARGO_TARGET_DIR:-target}/peers/clients
+clients_python=('psycopg[binary]==3.3.9' PyMySQL==1.2.4 redis==8.1.0 pika==1.4.4 dnspython==2.9.2)
+clients_versions() { cat "$clients_project"/{package.json,pom.xml} && echo "${clients_python[*]}"; }
+has_clients() { cmp -s <(clients_versions) "$clients/versions"; }
+
 # What is missing, by the names that the functions below know.
 missing() {
     has_clang || echo clang
@@ -65,10 +72,12 @@ missing() {
             has curl || echo curl
             has openssl || echo openssl
             has tcpdump || echo tcpdump
+            has tshark || echo tshark
             has_python_module aiohttp || echo python3-aiohttp
             has_python_module requests || echo python3-requests
             has_python_module grpc || echo python3-grpcio
             has nghttpd || echo nghttp2-server
+            has nghttpx || echo nghttp2-proxy
             has h2load || echo nghttp2-client
             has redis-server || echo redis-server
             has redis-benchmark || echo redis-tools
@@ -92,6 +101,12 @@ missing() {
             has mariadbd || echo mariadb-server
             has mariadb-slap || echo mariadb-client
             perl -MDBD::MariaDB -e 1 >/dev/null 2>&1 || echo libdbd-mariadb-perl
+            ;;
+        peers)
+            has wget || echo wget
+            has javac || echo default-jdk-headless
+            has npm || echo npm
+            has_clients || echo clients
             ;;
         ui) has_node || echo node ;;
         esac
@@ -169,6 +184,18 @@ install_mongodb() {
     echo "$mongodb_versions" >"$mongodb_peers/versions"
 }
 
+install_clients() {
+    rm -rf "$clients"
+    mkdir -p "$clients"
+    cp "$clients_project/package.json" "$clients/"
+    npm --prefix "$clients" install --no-audit --no-fund --silent
+    mvn --batch-mode --quiet --file "$clients_project/pom.xml" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$(realpath -m "$clients/jars")"
+    /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+        --target "$clients/python" "${clients_python[@]}"
+    clients_versions >"$clients/versions"
+}
+
 mapfile -t wanted < <(missing "$@")
 if [ "${#wanted[@]}" -eq 0 ]; then
     exit 0
@@ -191,7 +218,7 @@ for item in "${wanted[@]}"; do
     clang) install_clang ;;
     rust) install_rust ;;
     node) install_node ;;
-    kafka | mongodb) ;;
+    kafka | mongodb | clients) ;;
     rustfmt | rust-clippy) tools+=("$item") ;;
     *) packages+=("$item") ;;
     esac
@@ -200,6 +227,7 @@ done
 [ "${#tools[@]}" -eq 0 ] || install_rust_tools "${tools[@]}"
 has_kafka || [[ " ${wanted[*]} " != *' kafka '* ]] || install_kafka
 has_mongodb || [[ " ${wanted[*]} " != *' mongodb '* ]] || install_mongodb
+has_clients || [[ " ${wanted[*]} " != *' clients '* ]] || install_clients
 
 still=$(missing "$@" | tr '\n' ' ')
 if [ -n "$still" ]; then

@@ -1,14 +1,15 @@
 //! What the clients ask of nginx: all they can, or a fixed rate.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use alaz_tests::http::Connection;
-use alaz_tests::nginx::Nginx;
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
+use crate::application::Application;
 use crate::statistics::percentile;
-use crate::wrk;
+use crate::{pgbench, redis_benchmark, wrk};
 
 /// What a client got.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,11 +32,21 @@ pub(crate) enum Workload {
     NewConnections,
     /// So many requests a second, on connections that stay.
     Paced { rate: f64 },
+    /// As many long answers as go.
+    Large,
+    /// As many requests as go, beside many connections on which nothing is said.
+    BesideIdle,
+    /// So many requests in all, so many at once on each connection.
+    Redis { pipeline: u32, requests: u64 },
+    /// Statements, as many as go or so many a second.
+    Postgresql { rate: Option<f64> },
 }
 
 /// Enough to keep one worker busy.
 const KEPT_CONNECTIONS: u32 = 32;
 const NEW_CONNECTIONS: u32 = 8;
+const LARGE_CONNECTIONS: u32 = 8;
+const IDLE_CONNECTIONS: usize = 10_000;
 const PACED_CONNECTIONS: u32 = 16;
 /// Of the paced client. Sleeping costs it more than asking, so requests that are due at one tick go
 /// together.
@@ -49,18 +60,55 @@ impl Workload {
     pub(crate) fn describe(self) -> String {
         match self {
             Workload::KeepAlive => {
-                format!("saturated, kept connections (wrk, {KEPT_CONNECTIONS} connections)")
+                format!("nginx, saturated, kept connections (wrk, {KEPT_CONNECTIONS} connections)")
             }
             Workload::NewConnections => {
-                format!("saturated, a new connection per request (wrk, {NEW_CONNECTIONS} at once)")
+                format!(
+                    "nginx, saturated, a new connection per request (wrk, {NEW_CONNECTIONS} at once)"
+                )
             }
             Workload::Paced { rate } => format!(
-                "half load, {rate:.0} requests/s (paced client, {PACED_CONNECTIONS} connections)"
+                "nginx, half load, {rate:.0} requests/s (paced client, {PACED_CONNECTIONS} connections)"
             ),
+            Workload::Large => {
+                format!("nginx, saturated, 256 KiB answers (wrk, {LARGE_CONNECTIONS} connections)")
+            }
+            Workload::BesideIdle => format!(
+                "nginx, saturated, kept connections beside {IDLE_CONNECTIONS} idle ones (wrk, \
+                 {KEPT_CONNECTIONS} connections)"
+            ),
+            Workload::Redis { pipeline: 1, .. } => "Redis, saturated (redis-benchmark)".to_owned(),
+            Workload::Redis { pipeline, .. } => {
+                format!("Redis, saturated, pipelines of {pipeline} (redis-benchmark)")
+            }
+            Workload::Postgresql { rate: None } => "PostgreSQL, saturated (pgbench -S)".to_owned(),
+            Workload::Postgresql { rate: Some(rate) } => {
+                format!("PostgreSQL, half load, {rate:.0} statements/s (pgbench -S)")
+            }
         }
     }
 
-    pub(crate) fn run(self, nginx: &Nginx, duration: Duration) -> anyhow::Result<Load> {
+    /// The rate that the client is told to keep, if any.
+    pub(crate) fn asked_per_second(self) -> Option<f64> {
+        match self {
+            Workload::Paced { rate } => Some(rate),
+            Workload::Postgresql { rate } => rate,
+            _ => None,
+        }
+    }
+
+    /// Runs it against the application that it is for.
+    pub(crate) fn run(self, application: &Application, duration: Duration) -> anyhow::Result<Load> {
+        let nginx = match (self, application) {
+            (_, Application::Nginx(nginx)) => nginx,
+            (Workload::Redis { pipeline, requests }, Application::Redis(redis)) => {
+                return redis_benchmark::run(redis, pipeline, requests);
+            }
+            (Workload::Postgresql { rate }, Application::Postgresql(server)) => {
+                return pgbench::run(server, rate, duration);
+            }
+            _ => anyhow::bail!("{}: not for this server", self.describe()),
+        };
         let url = nginx.url(TARGET);
         match self {
             Workload::KeepAlive => wrk::run(&url, KEPT_CONNECTIONS, duration, &[]),
@@ -68,8 +116,31 @@ impl Workload {
                 wrk::run(&url, NEW_CONNECTIONS, duration, &["Connection: close"])
             }
             Workload::Paced { rate } => at_rate(nginx.address, rate, duration),
+            Workload::Large => wrk::run(&nginx.url("/large"), LARGE_CONNECTIONS, duration, &[]),
+            Workload::BesideIdle => {
+                let _idle = idle(nginx.address)?;
+                wrk::run(&url, KEPT_CONNECTIONS, duration, &[])
+            }
+            Workload::Redis { .. } | Workload::Postgresql { .. } => {
+                anyhow::bail!("{}: not for nginx", self.describe())
+            }
         }
     }
+}
+
+/// Connections on which nothing is said, open for as long as they are kept.
+fn idle(server: SocketAddr) -> anyhow::Result<Vec<TcpStream>> {
+    let open = |number| {
+        TcpStream::connect(server).with_context(|| format!("opening idle connection {number}"))
+    };
+    (1..=IDLE_CONNECTIONS).map(open).collect()
+}
+
+/// Lets this process, and what it starts, have as many connections as the loads need.
+pub(crate) fn allow_connections() -> anyhow::Result<()> {
+    let most = Some(2 * IDLE_CONNECTIONS as u64);
+    let limit = Rlimit { current: most, maximum: most };
+    setrlimit(Resource::Nofile, limit).context("raising the limit of open files")
 }
 
 /// Asks `rate` times a second, a few requests together at each tick. Where that is too much it is

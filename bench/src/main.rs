@@ -12,14 +12,18 @@
 
 #[allow(unsafe_code, reason = "an allocator's methods are unsafe")]
 mod allocations;
+mod application;
 mod hooks;
 mod load;
+mod loaded;
 mod machine;
-mod nginx;
+mod pgbench;
 mod pipeline;
 mod placement;
 mod process;
+mod redis_benchmark;
 mod report;
+mod speech;
 mod state;
 mod statistics;
 mod synthetic;
@@ -38,6 +42,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use crate::load::Workload;
+use crate::loaded::LoadRow;
 use crate::machine::Machine;
 use crate::placement::Placement;
 use crate::report::Report;
@@ -45,7 +50,8 @@ use crate::state::{Bench, State};
 
 /// Measures what Alaz costs on this machine
 ///
-/// Needs root, nginx and wrk. Takes about seven minutes, or one and a half with --quick.
+/// Needs root, nginx, wrk, Redis and PostgreSQL. Takes about ten minutes, or two and a half with
+/// --quick.
 #[derive(Debug, Parser)]
 #[command(name = "alaz-bench")]
 struct Arguments {
@@ -70,6 +76,9 @@ struct Arguments {
 struct Plan {
     rounds: usize,
     slice: Duration,
+    /// The same of the loads that are measured shorter.
+    other_rounds: usize,
+    other_slice: Duration,
     system_calls: Duration,
     /// Of the first load.
     states: &'static [State],
@@ -81,12 +90,16 @@ const STATES_AND_PAIR: &[State] = &[State::Bare, State::Empty, State::EmptyPair,
 const QUICK: Plan = Plan {
     rounds: 3,
     slice: Duration::from_secs(2),
+    other_rounds: 1,
+    other_slice: Duration::from_secs(1),
     system_calls: Duration::from_millis(100),
     states: STATES,
 };
 const FULL: Plan = Plan {
-    rounds: 7,
+    rounds: 6,
     slice: Duration::from_secs(5),
+    other_rounds: 3,
+    other_slice: Duration::from_secs(2),
     system_calls: Duration::from_millis(400),
     states: STATES_AND_PAIR,
 };
@@ -103,6 +116,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check(&arguments.alaz)?;
+    load::allow_connections()?;
     // Tests that load the machine would be in the way; they wait, and are waited for.
     let _turn = alaz_tests::turn_to_capture();
     if arguments.only_pipeline {
@@ -138,22 +152,23 @@ fn measure(arguments: &Arguments, stop: Arc<AtomicBool>) -> anyhow::Result<Repor
     println!("{} rounds of {slice_seconds} s in each state: median (least … most)", plan.rounds);
 
     try_alaz(&bench.alaz)?;
-    nginx::warm_up(&bench)?;
+    loaded::warm_up(&bench)?;
     let system_calls = system_calls::measure(&bench, plan.system_calls)?;
     print!("{}", report::system_calls(&system_calls));
 
-    let half_load = nginx::half_load(&bench)?;
+    let half_load = loaded::half_load(&bench)?;
     let mut loads = Vec::new();
     for (workload, states) in [
         (Workload::KeepAlive, plan.states),
         (Workload::NewConnections, STATES),
         (half_load, STATES),
     ] {
-        let row = nginx::measure(&bench, workload, states, plan.slice)?;
+        let row = loaded::measure(&bench, workload, states, plan.slice)?;
         print!("{}", report::load(&row));
         loads.push(row);
     }
 
+    let others = others(&bench, plan)?;
     let pipeline = pipeline::measure(&bench)?;
     print!("{}", report::pipeline(&pipeline));
     println!("\ntook {:.0} s", started.elapsed().as_secs_f64());
@@ -164,15 +179,40 @@ fn measure(arguments: &Arguments, stop: Arc<AtomicBool>) -> anyhow::Result<Repor
         seconds_per_slice: slice_seconds,
         system_calls,
         nginx: loads,
+        others,
         pipeline,
     })
+}
+
+/// Other applications and other loads, shorter: what they lose is mostly less.
+fn others(bench: &Bench, plan: &Plan) -> anyhow::Result<Vec<LoadRow>> {
+    const STATES: &[State] = &[State::Bare, State::Alaz];
+    let short = Bench { rounds: plan.other_rounds, ..bench.clone() };
+    let mut rows = Vec::new();
+    let mut measure = |workload| {
+        let row = loaded::measure(&short, workload, STATES, plan.other_slice)?;
+        print!("{}", report::load(&row));
+        let rate = row.states.first().map(|bare| bare.requests_per_second.spread.median);
+        rows.push(row);
+        anyhow::Ok(rate.unwrap_or_default())
+    };
+    measure(Workload::Large)?;
+    measure(Workload::BesideIdle)?;
+    for pipeline in [1, 16] {
+        measure(loaded::redis(bench, pipeline, plan.other_slice)?)?;
+    }
+    let rate = measure(Workload::Postgresql { rate: None })?;
+    measure(Workload::Postgresql { rate: Some(rate / 2.0) })?;
+    Ok(rows)
 }
 
 /// Says what is missing before anything is started.
 fn check(alaz: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(rustix::process::geteuid().is_root(), "capturing needs root: sudo make bench");
     anyhow::ensure!(alaz.is_file(), "{} is missing: make build", alaz.display());
-    for (name, argument) in [("nginx", "-v"), ("wrk", "-v")] {
+    for (name, argument) in
+        [("nginx", "-v"), ("wrk", "-v"), ("redis-benchmark", "--version"), ("pgbench", "--version")]
+    {
         let found = Command::new(name).arg(argument).output();
         found.with_context(|| format!("{name} cannot be started: make deps-test"))?;
     }
@@ -181,7 +221,7 @@ fn check(alaz: &Path) -> anyhow::Result<()> {
 
 /// Fails early if Alaz does not work here, and says if the empty hooks do not stand for it.
 fn try_alaz(alaz: &Path) -> anyhow::Result<()> {
-    let mut server = Server::start_of(alaz);
+    let mut server = Server::start_of(alaz, &[]);
     if let Some(difference) = hooks::difference(server.program().pid()) {
         println!("WARNING: {difference}");
     }

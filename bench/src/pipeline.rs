@@ -15,7 +15,6 @@ use alaz_flow::{Limits, Recorder};
 use alaz_identity::Processes;
 use alaz_model::{Clock, Exchange, Process, UnpairedReason};
 use alaz_tests::alaz::command_of;
-use alaz_tests::nginx::Nginx;
 use alaz_tests::program::Program;
 use alaz_tests::wait_until;
 use anyhow::Context;
@@ -24,7 +23,9 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::allocations;
+use crate::application::Application;
 use crate::load::Workload;
+use crate::speech::SPEECHES;
 use crate::state::Bench;
 use crate::statistics::Spread;
 use crate::synthetic;
@@ -59,16 +60,20 @@ pub(crate) struct PipelineRow {
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<PipelineRow>> {
     eprintln!("pipeline alone");
-    let made_up = Tape::read(&synthetic::recording(EXCHANGES)?)?;
-    let row = row("made up: kept connections", &made_up, bench)?;
-    anyhow::ensure!(
-        row.exchanges == EXCHANGES && row.lost_segments == 0 && row.unpaired == 0,
-        "of {EXCHANGES} made-up exchanges {} were reported, {} segments lost, {} not paired",
-        row.exchanges,
-        row.lost_segments,
-        row.unpaired,
-    );
-    drop(made_up);
+    let mut rows = Vec::new();
+    for speech in &SPEECHES {
+        let made_up = Tape::read(&synthetic::recording(speech, EXCHANGES)?)?;
+        let row = row(speech.name, &made_up, bench)?;
+        anyhow::ensure!(
+            row.exchanges == EXCHANGES && row.lost_segments == 0 && row.unpaired == 0,
+            "{}: of {EXCHANGES} exchanges {} were reported, {} segments lost, {} not paired",
+            speech.name,
+            row.exchanges,
+            row.lost_segments,
+            row.unpaired,
+        );
+        rows.push(row);
+    }
 
     eprintln!("pipeline alone, recorded here");
     let folder = tempfile::tempdir()?;
@@ -76,12 +81,13 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<PipelineRow>> {
     record(bench, &file)?;
     let bytes = std::fs::read(&file).context("reading the recording")?;
     let recorded = Tape::read(&bytes)?;
-    Ok(vec![row, self::row("recorded here: nginx and wrk, kept connections", &recorded, bench)?])
+    rows.push(row("recorded here: nginx and wrk, kept connections", &recorded, bench)?);
+    Ok(rows)
 }
 
 /// `alaz record` while wrk asks nginx all it can.
 fn record(bench: &Bench, file: &Path) -> anyhow::Result<()> {
-    let nginx = bench.placement.server(Nginx::start)?;
+    let nginx = bench.placement.server(|| Application::start(Workload::KeepAlive))?;
     let mut recorder = Program::start(command_of(&bench.alaz, &["record"]).arg(file));
     wait_until("alaz record has begun", || {
         recorder.assert_running();
@@ -164,7 +170,7 @@ impl Tape {
                 Frame::Drained(time_ns) => Step::Drained(time_ns),
                 Frame::Process(process) => Step::Process(Arc::new(*process)),
                 Frame::End(counters) => {
-                    tape.counters = counters;
+                    tape.counters = *counters;
                     continue;
                 }
             });
@@ -270,12 +276,15 @@ mod tests {
     #[test]
     fn everything_made_up_comes_out_whole() {
         let exchanges = 2000;
-        let tape = Tape::read(&synthetic::recording(exchanges).unwrap()).unwrap();
-        let run = tape.play();
-        assert_eq!(run.exchanges, exchanges);
-        assert_eq!(run.segments, 4 * exchanges, "request and response, at both ends");
-        assert_eq!((run.lost_segments, run.unpaired), (0, 0));
-        assert!(run.late_segments > 0 && run.late_segments < run.segments);
-        assert!(run.seconds > 0.0 && run.peak_heap_bytes > 0);
+        for speech in &SPEECHES {
+            let tape = Tape::read(&synthetic::recording(speech, exchanges).unwrap()).unwrap();
+            let run = tape.play();
+            assert_eq!(run.exchanges, exchanges, "{}", speech.name);
+            // Request and response, at both ends, and how connections begin.
+            assert!(run.segments >= 4 * exchanges);
+            assert_eq!((run.lost_segments, run.unpaired), (0, 0), "{}", speech.name);
+            assert!(run.late_segments > 0 && run.late_segments < run.segments);
+            assert!(run.seconds > 0.0 && run.peak_heap_bytes > 0);
+        }
     }
 }

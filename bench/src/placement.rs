@@ -11,7 +11,7 @@ use serde::Serialize;
 pub(crate) struct Placement {
     /// Of the client.
     client: Option<usize>,
-    /// Of nginx's worker.
+    /// Of the application.
     server: Option<usize>,
 }
 
@@ -39,10 +39,10 @@ impl Placement {
     pub(crate) fn describe(&self) -> String {
         match (self.client, self.server) {
             (Some(client), Some(server)) => format!(
-                "client on CPU {client}, nginx (one worker) on CPU {server}, alaz wherever the \
-                 kernel puts it"
+                "client on CPU {client}, application (nginx: one worker) on CPU {server}, alaz wherever \
+                 the kernel puts it"
             ),
-            _ => "one CPU for all: client, nginx (one worker) and alaz share it".to_owned(),
+            _ => "one CPU for all: client, application and alaz share it".to_owned(),
         }
     }
 

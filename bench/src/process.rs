@@ -7,12 +7,21 @@ use anyhow::Context;
 /// CPU time of a process, all its threads, user and system. In steps of the kernel's clock tick,
 /// 10 ms mostly.
 pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    cpu_time_of(pid, 2)
+}
+
+fn cpu_time_of(pid: u32, fields: usize) -> anyhow::Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-    let ticks =
-        cpu_ticks(&text).with_context(|| format!("{path} is of an unknown form: {text}"))?;
+    let ticks = cpu_ticks(&text, fields)
+        .with_context(|| format!("{path} is of an unknown form: {text}"))?;
     let per_second = rustix::param::clock_ticks_per_second();
     Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+}
+
+/// The same, with that of the processes that it started, which are over.
+pub(crate) fn cpu_time_with_children(pid: u32) -> anyhow::Result<Duration> {
+    cpu_time_of(pid, 4)
 }
 
 /// The most memory that was resident at once, bytes.
@@ -23,13 +32,11 @@ pub(crate) fn peak_rss_bytes(pid: u32) -> anyhow::Result<u64> {
     Ok(kib * 1024)
 }
 
-/// utime + stime, fields 14 and 15. The name in parentheses may hold anything, so count behind it.
-fn cpu_ticks(stat: &str) -> Option<u64> {
+/// utime, stime, cutime and cstime, the first so many of the fields from 14 on. The name in parentheses may hold anything, so count behind it.
+fn cpu_ticks(stat: &str, fields: usize) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    let mut values = rest.split_whitespace().skip(11);
+    (0..fields).map(|_| values.next()?.parse::<u64>().ok()).sum()
 }
 
 fn high_water_kib(status: &str) -> Option<u64> {
@@ -43,10 +50,11 @@ mod tests {
 
     #[test]
     fn names_do_not_confuse() {
-        let stat = "42 (a b) c) S 1 42 42 0 -1 4194304 163 0 0 0 700 50 0 0 20 0 1 0 9 0 0";
-        assert_eq!(cpu_ticks(stat), Some(750));
-        assert_eq!(cpu_ticks("42 (a) S 1 2 3"), None);
-        assert_eq!(cpu_ticks(""), None);
+        let stat = "42 (a b) c) S 1 42 42 0 -1 4194304 163 0 0 0 700 50 40 3 20 0 1 0 9 0 0";
+        assert_eq!(cpu_ticks(stat, 2), Some(750));
+        assert_eq!(cpu_ticks(stat, 4), Some(793));
+        assert_eq!(cpu_ticks("42 (a) S 1 2 3", 2), None);
+        assert_eq!(cpu_ticks("", 2), None);
     }
 
     #[test]

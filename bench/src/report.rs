@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::loaded::{Alaz, Compared, LoadRow};
 use crate::machine::Machine;
-use crate::nginx::{Alaz, Compared, LoadRow};
 use crate::pipeline::PipelineRow;
 use crate::placement::Placement;
 use crate::system_calls::CallRow;
 use crate::table::{Table, changes, count, counts, megabytes, time, times};
 
-/// A client that asks less than this share of what it should even of a bare nginx is short of CPU.
+/// A client that asks less than this share of what it should even without anything is short of CPU.
 const PUNCTUAL: f64 = 0.95;
 
 /// Everything that was measured.
@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) seconds_per_slice: f64,
     pub(crate) system_calls: Vec<CallRow>,
     pub(crate) nginx: Vec<LoadRow>,
+    /// Shorter slices, and fewer of them.
+    pub(crate) others: Vec<LoadRow>,
     pub(crate) pipeline: Vec<PipelineRow>,
 }
 
@@ -47,7 +49,7 @@ pub(crate) fn system_calls(rows: &[CallRow]) -> String {
     text
 }
 
-/// nginx under one kind of load.
+/// An application under one kind of load.
 pub(crate) fn load(row: &LoadRow) -> String {
     let mut table = Table::new([
         "state",
@@ -56,7 +58,7 @@ pub(crate) fn load(row: &LoadRow) -> String {
         "p50",
         "p99",
         "to without",
-        "nginx CPU a request",
+        "its CPU a request",
         "to without",
     ]);
     for state in &row.states {
@@ -71,7 +73,7 @@ pub(crate) fn load(row: &LoadRow) -> String {
             to_bare(&state.application_cpu_ns_per_request),
         ]);
     }
-    let mut text = format!("\nnginx, {}\n{table}", row.load);
+    let mut text = format!("\n{}\n{table}", row.load);
     let failed: u64 = row.states.iter().map(|state| state.failed).sum();
     if failed > 0 {
         let _ = writeln!(text, "  {} requests FAILED, see the JSON", count(failed as f64));
@@ -150,7 +152,7 @@ pub(crate) fn pipeline(rows: &[PipelineRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nginx::LoadState;
+    use crate::loaded::LoadState;
     use crate::state::State;
     use crate::statistics::Spread;
 
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn a_load_is_a_table_with_its_accuracy_below() {
         let row = LoadRow {
-            load: "half load".to_owned(),
+            load: "nginx, half load".to_owned(),
             asked_per_second: Some(70_000.0),
             states: vec![
                 load_state(State::Bare, 60_000.0, None, 0),

@@ -71,6 +71,7 @@ impl Attached {
 }
 
 /// What every measurement needs to know.
+#[derive(Clone)]
 pub(crate) struct Bench {
     /// The program under test.
     pub(crate) alaz: PathBuf,
@@ -119,6 +120,6 @@ fn enter(state: State, alaz: &Path) -> anyhow::Result<Attached> {
         State::Bare => Attached::Nothing,
         State::Empty => Attached::Empty(EmptyHooks::ours()?),
         State::EmptyPair => Attached::Empty(EmptyHooks::enter_and_exit()?),
-        State::Alaz => Attached::Alaz(Box::new(Server::start_of(alaz))),
+        State::Alaz => Attached::Alaz(Box::new(Server::start_of(alaz, &[]))),
     })
 }

@@ -1,6 +1,6 @@
 //! A recording of traffic that never was: the same bytes on every machine and at every time.
 //!
-//! It has the shape that a busy nginx and its client give on one host: many kept connections, each
+//! It has the shape that a busy server and its client give on one host: many kept connections, each
 //! exchange seen from both ends, so four segments each; neighbours overlap.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,6 +11,8 @@ use alaz_model::{
     Source,
 };
 
+use crate::speech::Speech;
+
 const CONNECTIONS: u64 = 64;
 /// Requests that are on their way at once: sent together, answered one by one, read together.
 const BURST: u64 = 8;
@@ -20,17 +22,8 @@ const DRAIN_NS: u64 = 5_000_000;
 const CLIENT_PID: u32 = 1000;
 const SERVER_PID: u32 = 2000;
 const NAMESPACE: u32 = 4_026_531_840;
-const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
-    Server: nginx/1.26.3\r\n\
-    Date: Mon, 23 Nov 2026 20:00:00 GMT\r\n\
-    Content-Type: application/json\r\n\
-    Content-Length: 28\r\n\
-    Connection: keep-alive\r\n\
-    \r\n\
-    {\"id\":42,\"name\":\"something\"}";
-
 /// A recording with this many exchanges, rounded down to whole bursts.
-pub(crate) fn recording(exchanges: u64) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn recording(speech: &Speech, exchanges: u64) -> anyhow::Result<Vec<u8>> {
     let header = Header {
         host: "synthetic".to_owned(),
         kernel: String::new(),
@@ -44,8 +37,10 @@ pub(crate) fn recording(exchanges: u64) -> anyhow::Result<Vec<u8>> {
         drained_ns: 0,
         connections: (0..CONNECTIONS).map(Pair::new).collect(),
         counters: KernelCounters::default(),
+        speech,
     };
     traffic.introduce()?;
+    traffic.begin()?;
     for burst in 0..exchanges / BURST {
         traffic.burst(burst)?;
     }
@@ -62,6 +57,8 @@ struct Pair {
     /// Of the next request and the next response.
     request_at: Position,
     response_at: Position,
+    /// So many were said.
+    exchanges: u64,
 }
 
 impl Pair {
@@ -74,9 +71,20 @@ impl Pair {
             // Anything: sequence numbers begin at random.
             request_at: Position(number.wrapping_mul(2_654_435_761) & 0xffff_ffff),
             response_at: Position(number.wrapping_mul(2_246_822_519) & 0xffff_ffff),
+            exchanges: 0,
         }
     }
+
+    fn said(&mut self, by_client: bool, bytes: &[u8]) {
+        let at = if by_client { &mut self.request_at } else { &mut self.response_at };
+        *at = at.plus(bytes.len() as u64);
+    }
 }
+
+const CLIENT_SENDS: (Direction, Role) = (Direction::Send, Role::Client);
+const CLIENT_GETS: (Direction, Role) = (Direction::Receive, Role::Client);
+const SERVER_SENDS: (Direction, Role) = (Direction::Send, Role::Server);
+const SERVER_GETS: (Direction, Role) = (Direction::Receive, Role::Server);
 
 struct Traffic<'a> {
     writer: RecordingWriter<&'a mut Vec<u8>>,
@@ -84,12 +92,13 @@ struct Traffic<'a> {
     drained_ns: u64,
     connections: Vec<Pair>,
     counters: KernelCounters,
+    speech: &'a Speech,
 }
 
 impl Traffic<'_> {
     /// Both processes and all connections come into sight.
     fn introduce(&mut self) -> anyhow::Result<()> {
-        for (pid, name) in [(CLIENT_PID, "wrk"), (SERVER_PID, "nginx")] {
+        for (pid, name) in [(CLIENT_PID, "wrk"), (SERVER_PID, "server")] {
             self.writer.process(&Process {
                 pid,
                 parent: 1,
@@ -100,7 +109,7 @@ impl Traffic<'_> {
                 ..Process::default()
             })?;
         }
-        let server_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        let server_address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.speech.port));
         for pair in &self.connections {
             let client = Connection {
                 key: pair.client,
@@ -129,39 +138,62 @@ impl Traffic<'_> {
         Ok(())
     }
 
-    /// One request on each of a few neighbouring connections, and the answers.
-    fn burst(&mut self, number: u64) -> anyhow::Result<()> {
-        let first = number * BURST;
-        let each = || first..first + BURST;
-        for exchange in each() {
-            self.segment(exchange, Direction::Send, Role::Client)?;
-        }
-        for exchange in each() {
-            self.segment(exchange, Direction::Receive, Role::Server)?;
-            self.segment(exchange, Direction::Send, Role::Server)?;
-        }
-        for exchange in each() {
-            self.segment(exchange, Direction::Receive, Role::Client)?;
-            let pair = &mut self.connections[(exchange % CONNECTIONS) as usize];
-            pair.request_at = pair.request_at.plus(request(exchange).len() as u64);
-            pair.response_at = pair.response_at.plus(RESPONSE.len() as u64);
+    /// What connections begin with, at both ends.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        for number in 0..self.connections.len() {
+            for (by_client, bytes) in (self.speech.begin)() {
+                let ends = if by_client {
+                    [CLIENT_SENDS, SERVER_GETS]
+                } else {
+                    [SERVER_SENDS, CLIENT_GETS]
+                };
+                for end in ends {
+                    self.segment(number, end, &bytes)?;
+                }
+                self.connections[number].said(by_client, &bytes);
+            }
         }
         Ok(())
     }
 
-    fn segment(&mut self, exchange: u64, direction: Direction, end: Role) -> anyhow::Result<()> {
+    /// One request on each of a few neighbouring connections, and the answers.
+    fn burst(&mut self, number: u64) -> anyhow::Result<()> {
+        let first = number * BURST;
+        let each = (first..first + BURST).map(|exchange| (exchange % CONNECTIONS) as usize);
+        let speech = self.speech;
+        let said: Vec<_> = each
+            .map(|number| (number, (speech.exchange)(self.connections[number].exchanges)))
+            .collect();
+        for (number, (request, _)) in &said {
+            self.segment(*number, CLIENT_SENDS, request)?;
+        }
+        for (number, (request, response)) in &said {
+            self.segment(*number, SERVER_GETS, request)?;
+            self.segment(*number, SERVER_SENDS, response)?;
+        }
+        for (number, (request, response)) in &said {
+            self.segment(*number, CLIENT_GETS, response)?;
+            let pair = &mut self.connections[*number];
+            pair.said(true, request);
+            pair.said(false, response);
+            pair.exchanges += 1;
+        }
+        Ok(())
+    }
+
+    fn segment(
+        &mut self,
+        number: usize,
+        (direction, end): (Direction, Role),
+        bytes: &[u8],
+    ) -> anyhow::Result<()> {
         if self.now_ns - self.drained_ns >= DRAIN_NS {
             self.writer.drained(self.now_ns)?;
             self.drained_ns = self.now_ns;
         }
         self.now_ns += STEP_NS;
-        let pair = &self.connections[(exchange % CONNECTIONS) as usize];
+        let pair = &self.connections[number];
         let is_request = (end == Role::Client) == (direction == Direction::Send);
-        let request = request(exchange);
-        let (bytes, position) = match is_request {
-            true => (request.as_bytes(), pair.request_at),
-            false => (RESPONSE, pair.response_at),
-        };
         let (key, pid) = match end {
             Role::Client => (pair.client, CLIENT_PID),
             _ => (pair.server, SERVER_PID),
@@ -169,7 +201,7 @@ impl Traffic<'_> {
         let segment = Segment {
             key,
             direction,
-            position,
+            position: if is_request { pair.request_at } else { pair.response_at },
             length: bytes.len() as u32,
             head: bytes,
             tail: &[],
@@ -189,32 +221,17 @@ impl Traffic<'_> {
     }
 }
 
-fn request(exchange: u64) -> String {
-    format!(
-        "GET /items/{}?token=secret HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1\r\n\
-         Accept: */*\r\n\r\n",
-        exchange % 1000
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use alaz_capture::{Frame, RecordingReader, decode};
 
     use super::*;
-
-    #[test]
-    fn the_response_is_as_long_as_it_says() {
-        let text = std::str::from_utf8(RESPONSE).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let (_, length) = head.split_once("Content-Length: ").unwrap();
-        assert_eq!(length.lines().next().unwrap(), body.len().to_string());
-    }
+    use crate::speech::SPEECHES;
 
     #[test]
     fn both_ends_of_each_exchange_are_there_in_order_and_without_gaps() {
-        let bytes = recording(200).unwrap();
-        assert_eq!(bytes, recording(200).unwrap(), "the same each time");
+        let bytes = recording(&SPEECHES[0], 200).unwrap();
+        assert_eq!(bytes, recording(&SPEECHES[0], 200).unwrap(), "the same each time");
         let mut reader = RecordingReader::new(&bytes[..]).unwrap();
         let (mut opened, mut segments, mut drained, mut last_ns) = (0, 0, 0, 0);
         let mut next = std::collections::HashMap::new();

@@ -16,6 +16,7 @@ fn main() {
             ("syscalls.bpf.c", &["-DDIRECT_READS"], "syscalls_direct.bpf.o"),
             ("syscalls.bpf.c", &[], "syscalls.bpf.o"),
             ("process.bpf.c", &[], "process.bpf.o"),
+            ("tls.bpf.c", &[], "tls.bpf.o"),
         ],
     );
 }

@@ -1,4 +1,5 @@
-"""Calls a grpc_server in every way, and prints what it knows of each call.
+"""grpc_client.py ADDRESS [TIMES]: calls a grpc_server in every way, and prints what it knows of each
+call.
 
 A line is the method, the status by its number, and the messages sent and received; status and
 messages are `-` where the call was cut off.
@@ -10,6 +11,7 @@ from concurrent import futures
 import grpc
 
 channel = grpc.insecure_channel(sys.argv[1])
+times = int(sys.argv[2]) if len(sys.argv) > 2 else 100
 
 
 def call(kind, method, request, deadline=30):
@@ -48,7 +50,7 @@ def one(number):
 
 
 with futures.ThreadPoolExecutor(max_workers=8) as pool:
-    lines = [line for lines in pool.map(one, range(100)) for line in lines]
+    lines = [line for lines in pool.map(one, range(times)) for line in lines]
 lines += [("Unary", *call("unary_unary", "Unary", b"sleep", deadline=0.2)) for _ in range(3)]
 for line in lines:
     print(*line)

@@ -75,8 +75,15 @@ impl Watch {
     /// Starts it and waits until it reports traffic.
     #[must_use]
     pub fn start() -> Watch {
+        Watch::start_by(command(&[]))
+    }
+
+    /// The same, by a command to which the arguments are added.
+    #[must_use]
+    pub fn start_by(mut command: Command) -> Watch {
         let beacon = Beacon::start();
-        let mut program = Program::start(&mut command(&["watch", "--capture", "--output", "json"]));
+        let arguments = ["watch", "--capture", "--output", "json"];
+        let mut program = Program::start(command.args(arguments));
         let mark = beacon.target();
         wait_until("alaz watch reports traffic", || {
             program.assert_running();
@@ -177,27 +184,33 @@ impl Server {
     /// Starts it and waits until it is ready.
     #[must_use]
     pub fn start() -> Server {
-        Server::start_of(&binary())
+        Server::start_with(&[])
+    }
+
+    /// The same, with further options.
+    #[must_use]
+    pub fn start_with(options: &[&str]) -> Server {
+        Server::start_of(&binary(), options)
     }
 
     /// The same, with these variables.
     #[must_use]
-    pub fn start_with(variables: &[(&str, &str)]) -> Server {
-        Server::start_as(&binary(), variables)
+    pub fn start_in(variables: &[(&str, &str)]) -> Server {
+        Server::start_as(&binary(), &[], variables)
     }
 
     /// The same, of another binary.
     #[must_use]
-    pub fn start_of(binary: &Path) -> Server {
-        Server::start_as(binary, &[])
+    pub fn start_of(binary: &Path, options: &[&str]) -> Server {
+        Server::start_as(binary, options, &[])
     }
 
-    fn start_as(binary: &Path, variables: &[(&str, &str)]) -> Server {
+    fn start_as(binary: &Path, options: &[&str], variables: &[(&str, &str)]) -> Server {
         let data = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let arguments = ["run", "--listen", &address.to_string(), "--data-dir"];
         let mut command = command_of(binary, &arguments);
-        command.arg(data.path().join("data")).envs(variables.iter().copied());
+        command.arg(data.path().join("data")).args(options).envs(variables.iter().copied());
         let mut program = Program::start(&mut command);
         wait_until("alaz run is ready", || {
             program.assert_running();

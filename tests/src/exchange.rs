@@ -60,6 +60,21 @@ pub fn read_exchanges(text: &str) -> Vec<Exchange> {
         .collect()
 }
 
+/// Whether all that is shown, placeholders left out, stands in the text in this order, beginning with
+/// its beginning. White space does not count.
+#[must_use]
+pub fn shows_of(shown: &str, text: &str) -> bool {
+    let dense = |text: &str| text.split_whitespace().collect::<String>();
+    let (shown, mut rest) = (dense(&shown.replace("{id}", "?").replace('…', "?")), dense(text));
+    shown.split('?').enumerate().all(|(number, part)| match rest.find(part) {
+        Some(at) if number > 0 || at == 0 || rest.starts_with(['/', '-', '#']) => {
+            rest = rest.split_off(at + part.len());
+            true
+        }
+        _ => false,
+    })
+}
+
 /// What became of everything that was seen.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Ledger {
@@ -72,7 +87,7 @@ pub struct Ledger {
     pub exchanges: Exchanges,
     /// Open now, and what they speak.
     pub connections: Connections,
-    /// The kernel's own count of the socket calls; none of packets from a file.
+    /// The kernel's own count of the calls of sockets and TLS libraries; none of packets from a file.
     pub kernel: Option<Count>,
 }
 
@@ -111,6 +126,8 @@ pub struct Tally {
     pub seen: u64,
     pub parsed: u64,
     pub counted: u64,
+    #[serde(default)]
+    pub opted_out: u64,
     pub lost: BTreeMap<String, u64>,
 }
 
@@ -140,6 +157,7 @@ impl Tally {
 
     fn assert_balances(&self, what: &str) {
         let accounted = self.parsed + self.counted + self.lost_total();
+        assert!(self.opted_out <= self.counted, "{what}: opted out are counted: {self:?}");
         assert_eq!(self.seen, accounted, "{what}: seen = parsed + counted + lost: {self:?}");
     }
 }
@@ -166,8 +184,12 @@ impl Ledger {
     /// When it is not what the kernel counted by itself, once everything is accounted for.
     pub fn assert_follows_the_kernel(&self) {
         let Some(kernel) = self.kernel else { return };
-        let socket = &self.sources["socket"];
-        let seen = Count { segments: socket.segments.seen, bytes: socket.bytes.seen };
+        let calls: Vec<_> =
+            ["socket", "tls"].iter().filter_map(|source| self.sources.get(*source)).collect();
+        let seen = Count {
+            segments: calls.iter().map(|source| source.segments.seen).sum(),
+            bytes: calls.iter().map(|source| source.bytes.seen).sum(),
+        };
         assert_eq!(seen, kernel, "the ledger and the kernel's own count");
     }
 
@@ -206,6 +228,17 @@ mod tests {
             "kernel": {"segments": kernel, "bytes": 90},
         });
         serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_statement_is_shown_by_all_that_is_no_value() {
+        assert!(shows_of(
+            "SELECT ? FROM t WHERE a IN (?)",
+            "SELECT 'x'  FROM t\n WHERE a IN (1, 2)"
+        ));
+        assert!(!shows_of("SELECT ? FROM u", "SELECT 'x' FROM t"));
+        assert!(!shows_of("FROM t", "SELECT 'x' FROM t"));
+        assert!(!shows_of("a ? c ? b", "a b c"));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 pub mod alaz;
 pub mod bpf;
+pub mod cluster;
 pub mod exchange;
 pub mod http;
 pub mod kafka;
@@ -24,6 +25,9 @@ pub mod nginx;
 pub mod peers;
 pub mod postgresql;
 pub mod program;
+pub mod rabbitmq;
+pub mod redis;
+pub mod tshark;
 pub mod unbound;
 
 use std::fs::File;

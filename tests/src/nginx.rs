@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -31,33 +31,53 @@ pub struct LogLine {
     pub request_time_ms: u64,
 }
 
+const LARGE_BYTES: usize = 256 << 10;
 const LOG_FORMAT: &str = "$remote_port|$request_method|$request_uri|$status|$bytes_sent|\
                           $request_length|$request_time";
 
+/// A key and a certificate of its own for localhost, in files of this folder.
+#[must_use]
+pub fn certificate(folder: &Path) -> (String, String) {
+    let key = folder.join("key.pem").display().to_string();
+    let certificate = folder.join("certificate.pem").display().to_string();
+    run(Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-keyout", &key, "-out", &certificate]));
+    (key, certificate)
+}
+
 impl Nginx {
-    /// Plain HTTP: `/empty` answers nothing, `/stall` closes the connection, `/fail` is 500,
+    /// Plain HTTP: `/empty` answers nothing, `/large` 256 KiB from a file, `/stall` closes the connection, `/fail` is 500,
     /// `/missing` 404, everything else is 200.
     pub fn start() -> Nginx {
-        Nginx::with("", |_| String::new())
+        Nginx::with(|address| address.to_string(), |_| String::new())
     }
 
-    /// HTTPS with a certificate made for this test.
+    /// The same on every address by one socket of IPv6, to which clients of IPv4 have mapped addresses.
+    pub fn start_on_both() -> Nginx {
+        let listen = |address: SocketAddr| format!("[::]:{} ipv6only=off", address.port());
+        Nginx::with(listen, |_| String::new())
+    }
+
+    /// HTTPS, also by HTTP/2, with a certificate made for this test.
     pub fn start_tls() -> Nginx {
-        Nginx::with(" ssl", |folder| {
-            let key = folder.join("key.pem").display().to_string();
-            let certificate = folder.join("certificate.pem").display().to_string();
-            run(Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
-                .args(["-subj", "/CN=localhost", "-keyout", &key, "-out", &certificate]));
-            format!("ssl_certificate {certificate}; ssl_certificate_key {key};")
-        })
+        Nginx::with(
+            |address| format!("{address} ssl http2"),
+            |folder| {
+                let (key, certificate) = certificate(folder);
+                format!("ssl_certificate {certificate}; ssl_certificate_key {key};")
+            },
+        )
     }
 
-    fn with(listen: &str, settings: impl FnOnce(&PathBuf) -> String) -> Nginx {
+    fn with(
+        listen: impl FnOnce(SocketAddr) -> String,
+        settings: impl FnOnce(&PathBuf) -> String,
+    ) -> Nginx {
         let folder = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let root = folder.path().to_owned();
-        let settings = settings(&root);
+        let (listen, settings) = (listen(address), settings(&root));
         let mut paths = String::new();
         for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
             let _ = writeln!(paths, "{kind}_temp_path {}/{kind};", root.display());
@@ -70,16 +90,18 @@ impl Nginx {
             worker_processes 1;
             worker_shutdown_timeout 5s;
             pid {root}/pid;
-            events {{ worker_connections 1024; }}
+            worker_rlimit_nofile 32768;
+            events {{ worker_connections 16384; }}
             http {{
                 {paths}
                 log_format oracle '{LOG_FORMAT}';
                 access_log {root}/access.log oracle buffer=64k;
                 keepalive_requests 100000000;
                 server {{
-                    listen {address}{listen} backlog=1024;
+                    listen {listen} backlog=1024;
                     {settings}
                     location = /empty {{ return 200; }}
+                    location = /large {{ alias {root}/large; sendfile on; }}
                     location = /stall {{ return 444; }}
                     location = /fail {{ return 500; }}
                     location = /missing {{ return 404; }}
@@ -88,6 +110,7 @@ impl Nginx {
             }}",
             root = root.display(),
         );
+        std::fs::write(root.join("large"), vec![b'a'; LARGE_BYTES]).unwrap();
         let path = root.join("nginx.conf");
         std::fs::write(&path, configuration).unwrap();
         let mut command = Command::new("nginx");

@@ -95,11 +95,18 @@ impl Server {
     /// Starts it and waits until it listens.
     #[must_use]
     pub fn start(kind: &Kind) -> Server {
+        Server::start_with(kind, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    #[must_use]
+    pub fn start_with(kind: &Kind, variables: &[(&str, &str)]) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         kind.compile(folder.path());
         let mut command = kind.command(folder.path());
         command.arg(address.port().to_string()).arg(folder.path().join("log"));
+        command.envs(variables.iter().copied());
         let program = Program::serve(&mut command, address.port());
         Server { _program: program, folder, address }
     }

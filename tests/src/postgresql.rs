@@ -47,6 +47,16 @@ fn unprivileged(program: &Path) -> Command {
 impl Postgresql {
     /// Starts it without TLS; everybody may log in.
     pub fn start() -> Postgresql {
+        Postgresql::start_logging("all")
+    }
+
+    /// The same, without a log of statements.
+    #[must_use]
+    pub fn start_quiet() -> Postgresql {
+        Postgresql::start_logging("none")
+    }
+
+    fn start_logging(statements: &str) -> Postgresql {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
         let data = folder.path().join("data");
@@ -60,7 +70,7 @@ impl Postgresql {
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "fsync=off",
-            "log_statement=all",
+            &format!("log_statement={statements}"),
             "log_line_prefix=|%r|%e|",
             "log_min_messages=error",
             "max_connections=50",
@@ -94,11 +104,23 @@ impl Postgresql {
         run(&mut command)
     }
 
+    /// The process that started all others.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
+    /// Its log so far.
+    #[must_use]
+    pub fn logged(&self) -> Vec<Logged> {
+        self.program.stderr().lines().filter_map(read_line).collect()
+    }
+
     /// Ends it and reads its log.
     #[must_use]
     pub fn stop(mut self) -> Vec<Logged> {
         self.program.end(Signal::INT);
-        self.program.stderr().lines().filter_map(read_line).collect()
+        self.logged()
     }
 }
 

@@ -131,6 +131,7 @@ function edgeDetail(id, query) {
     server_p95_ns: seen ? Math.round(sums.p95_ns * 0.85) : null,
     request_bytes: sums.requests * 212, response_bytes: sums.requests * 1840,
     status: statusMix(edge, { ...sums, refused }, false),
+    errors_by_code: codes(edge, sums.errors),
     routes: routes(edge, sums),
     routes_overflow: options.state === 'lossy' ? 87 : 0,
     recent: sums.requests > 0 ? recent(50, asked, (other) => other === edge) : [],
@@ -144,9 +145,44 @@ function routes(edge, sums) {
       const requests = Math.round(sums.requests * share);
       const failed = Math.min(errors, requests);
       errors -= failed;
-      return { method, route, requests, errors: failed, ...percentiles(latencies(edge, sums.median * slowness)) };
+      return { method, route, database: edge.protocol === 'postgresql' ? 'shop' : '', requests, errors: failed, ...percentiles(latencies(edge, sums.median * slowness)) };
     })
     .filter(({ requests }) => requests > 0);
+}
+
+const codes = (edge, errors) => (errors > 0 ? { [edge.statuses.failed]: errors } : {});
+
+/** What is asked for on all edges; the mock always sorts by total time. */
+function operations(query) {
+  const ref = (id) => (({ name, kind }) => ({ id, name, kind }))(world.nodes.find((node) => node.id === id));
+  const wanted = query.get('protocol')?.split(',');
+  const action = { Produce: 'produce', Fetch: 'consume' };
+  const words = (query.get('text') ?? '').toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = busyEdges(period(query))
+    .filter(({ edge }) => !wanted || wanted.includes(edge.protocol))
+    .flatMap(({ edge, sums }) =>
+      routes(edge, sums).map((route) => ({
+        ...route,
+        edge: edge.id, from: ref(edge.from), callers: 1, to: ref(edge.to), port: edge.port, protocol: edge.protocol,
+        action: action[route.method] ?? '',
+        errors_by_code: codes(edge, route.errors),
+        messages: edge.protocol === 'kafka' ? route.requests * 12 : 0,
+        max_ns: route.p99_ns * 2,
+        total_ns: route.requests * route.p50_ns,
+      })),
+    )
+    .filter((row) => query.get('messages') !== 'true' || row.action)
+    .filter((row) => words.every((word) => `${row.from.name} ${row.to.name} ${row.route}`.toLowerCase().includes(word)));
+  const together = query.get('by') === 'server';
+  const merged = new Map();
+  for (const row of rows) {
+    const key = together ? `${row.to.id} ${row.method} ${row.route}` : merged.size;
+    const same = merged.get(key);
+    if (!same) merged.set(key, together ? { ...row, edge: null, from: null } : row);
+    else for (const what of ['callers', 'requests', 'errors', 'messages', 'total_ns']) same[what] += row[what];
+  }
+  const sorted = [...merged.values()].sort((a, b) => b.total_ns - a.total_ns);
+  return { total: sorted.length, overflow: options.state === 'lossy' ? 87 : 0, operations: sorted.slice(0, Number(query.get('limit') ?? 100)) };
 }
 
 const percentiles = ({ p50_ns, p95_ns, p99_ns }) => ({ p50_ns, p95_ns, p99_ns });
@@ -249,7 +285,7 @@ function answer(path, query) {
   const [, kind, id, part] = /^(edges|nodes)\/([^/]+)(?:\/(series))?$/.exec(path) ?? [];
   if (kind === 'edges') return part ? series(id, query) : edgeDetail(id, query);
   if (kind === 'nodes' && !part) return nodeDetail(id, query);
-  const plain = { map, exchanges, ledger, status }[path];
+  const plain = { map, operations, exchanges, ledger, status }[path];
   if (!plain) throw new Refusal(404, `there is no /api/v1/${path}`);
   return plain(query);
 }

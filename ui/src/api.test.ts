@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ApiError, getEdge, getExchanges, getLedger, getMap, getNode, getNotReady, getSeries, getStatus } from './api';
+import { ApiError, getEdge, getExchanges, getLedger, getMap, getNode, getNotReady, getOperations, getSeries, getStatus } from './api';
 
 const PERIOD = { from: '-300s', to: '' };
 const signal = (): AbortSignal => new AbortController().signal;
@@ -26,6 +26,8 @@ const CALLS: Record<string, () => Promise<unknown>> = {
   edge: () => getEdge('e1', PERIOD, signal()),
   series: () => getSeries('e1', PERIOD, signal()),
   node: () => getNode('n1', PERIOD, signal()),
+  operations: () =>
+    getOperations({ protocols: ['postgresql'], messages: false, together: true, sort: 'p99', text: ' a b ', limit: 10 }, PERIOD, signal()),
   exchanges: () => getExchanges({ protocol: '', errors: false, slowerThan: '', text: '', limit: 10 }, signal()),
   ledger: () => getLedger(signal()),
   status: () => getStatus(signal()),

@@ -2,8 +2,8 @@
 
 import { amount, flag, list, maybe, object, tally, text, texts, type Json } from './decode';
 import type {
-  Connections, EdgeDetail, Endpoint, Exchange, Ledger, MapEdge, MapNode, NodeDetail, NodeRef, Route, Series,
-  ServiceMap, SideTotals, Status, Tally,
+  Connections, EdgeDetail, Endpoint, Exchange, Ledger, MapEdge, MapNode, NodeDetail, NodeRef, Operation, Operations, Route,
+  Series, ServiceMap, SideTotals, Status, Tally,
 } from './types';
 
 export * from './types';
@@ -33,6 +33,17 @@ export interface ExchangeFilter {
   limit: number;
 }
 
+export interface OperationFilter {
+  protocols: readonly string[];
+  /** Only what hands messages to a broker or takes them from it. */
+  messages: boolean;
+  /** Callers of a server together. */
+  together: boolean;
+  sort: 'total' | 'p99' | 'max' | 'requests' | 'errors';
+  text: string;
+  limit: number;
+}
+
 // Relative to the page, so that the UI also works under a path.
 const BASE = 'api/v1/';
 
@@ -50,6 +61,19 @@ export function getSeries(id: string, period: Period, signal: AbortSignal): Prom
 
 export function getNode(id: string, period: Period, signal: AbortSignal): Promise<NodeDetail> {
   return get(`nodes/${encodeURIComponent(id)}?${query({ ...period })}`, signal, decodeNodeDetail);
+}
+
+export function getOperations(filter: OperationFilter, period: Period, signal: AbortSignal): Promise<Operations> {
+  const parameters = {
+    ...period,
+    protocol: filter.protocols.join(','),
+    messages: filter.messages ? 'true' : '',
+    by: filter.together ? 'server' : '',
+    sort: filter.sort,
+    text: filter.text.trim(),
+    limit: String(filter.limit),
+  };
+  return get(`operations?${query(parameters)}`, signal, decodeOperations);
 }
 
 export function getExchanges(filter: ExchangeFilter, signal: AbortSignal): Promise<Exchange[]> {
@@ -221,12 +245,35 @@ function decodeRoute(json: Json): Route {
   return {
     method: text(json.method),
     route: text(json.route),
+    database: text(json.database),
     requests: amount(json.requests),
     errors: amount(json.errors),
     p50_ns: maybe(json.p50_ns),
     p95_ns: maybe(json.p95_ns),
     p99_ns: maybe(json.p99_ns),
   };
+}
+
+function decodeOperation(json: Json): Operation {
+  return {
+    ...decodeRoute(json),
+    edge: text(json.edge),
+    from: json.from == null ? null : decodeNodeRef(json.from),
+    callers: amount(json.callers),
+    to: decodeNodeRef(json.to),
+    port: amount(json.port),
+    protocol: text(json.protocol),
+    action: text(json.action),
+    errors_by_code: tally(json.errors_by_code),
+    messages: amount(json.messages),
+    max_ns: maybe(json.max_ns),
+    total_ns: amount(json.total_ns),
+  };
+}
+
+export function decodeOperations(body: unknown): Operations {
+  const json = object(body);
+  return { total: amount(json.total), overflow: amount(json.overflow), operations: list(json.operations, decodeOperation) };
 }
 
 function decodeEdgeDetail(body: unknown): EdgeDetail {
@@ -252,6 +299,7 @@ function decodeEdgeDetail(body: unknown): EdgeDetail {
     request_bytes: amount(json.request_bytes),
     response_bytes: amount(json.response_bytes),
     status: tally(json.status),
+    errors_by_code: tally(json.errors_by_code),
     routes: list(json.routes, decodeRoute),
     routes_overflow: amount(json.routes_overflow),
     recent: list(json.recent, decodeExchange),

@@ -74,11 +74,34 @@ export interface NodeRef {
 export interface Route {
   method: string;
   route: string;
+  /** Of SQL; empty where it is not known, and elsewhere. */
+  database: string;
   requests: number;
   errors: number;
   p50_ns: number | null;
   p95_ns: number | null;
   p99_ns: number | null;
+}
+
+/** One kind of request: of one caller, or of all callers of a server. */
+export interface Operation extends Route {
+  edge: string;
+  from: NodeRef | null;
+  callers: number;
+  to: NodeRef;
+  port: number;
+  protocol: string;
+  action: string;
+  errors_by_code: Record<string, number>;
+  messages: number;
+  max_ns: number | null;
+  total_ns: number;
+}
+
+export interface Operations {
+  total: number;
+  overflow: number;
+  operations: Operation[];
 }
 
 export interface EdgeDetail {
@@ -102,6 +125,7 @@ export interface EdgeDetail {
   request_bytes: number;
   response_bytes: number;
   status: Record<string, number>;
+  errors_by_code: Record<string, number>;
   routes: Route[];
   routes_overflow: number;
   recent: Exchange[];

@@ -11,7 +11,8 @@ use alaz_model::Protocol;
 use alaz_server::{ExchangeFilter, parse_duration};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::listen_address;
+use crate::config::{cpu_limit, listen_address};
+use crate::guard::{Bytes, Cores};
 
 /// Shows every request between the services of this machine, without touching them.
 ///
@@ -36,7 +37,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// YAML file with settings, for run, watch, map and config
+    /// YAML file with settings, for all commands but replay
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -87,10 +88,7 @@ impl Command {
     }
 
     fn reads_settings(&self) -> bool {
-        match self {
-            Command::Run(_) | Command::Watch(_) | Command::Map(_) | Command::Config(_) => true,
-            Command::Doctor(_) | Command::Record(_) | Command::Replay(_) => false,
-        }
+        !matches!(self, Command::Replay(_))
     }
 }
 
@@ -162,6 +160,25 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) allowed_hosts: Option<Vec<String>>,
 
+    /// Name pods and services by the Kubernetes cluster of this kubeconfig; inside of a cluster its
+    /// own is used without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Processes of which nothing is copied or told: names or, with a slash, paths of executables,
+    /// in which `*` stands for anything. So is any with ALAZ_CAPTURE=off in its environment
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) exclude_processes: Option<Vec<String>>,
+
+    /// The most CPU that Alaz takes, in cores (0.5) or of the machine (25%), before it leaves work
+    /// undone [default: a quarter of the machine, at least 0.5 and at most 1]
+    #[arg(long, value_name = "CORES", value_parser = cpu_limit)]
+    pub(crate) cpu_limit: Option<Cores>,
+
+    /// The most memory that Alaz takes before it leaves work undone [default: 512MiB]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory_limit: Option<Bytes>,
+
     /// Id of this cluster at an Anteon or Ddosify backend, to send requests to it
     #[arg(long, value_name = "ID")]
     pub(crate) monitoring_id: Option<String>,
@@ -191,24 +208,31 @@ impl RunArgs {
             listen,
             data_dir,
             allowed_hosts,
+            kubeconfig,
+            exclude_processes,
+            cpu_limit,
+            memory_limit,
             monitoring_id,
             backend_host,
             node_name,
             batch_size,
             send_alive_tcp_connections,
         } = self;
-        [
-            ("--listen", listen.is_some()),
-            ("--data-dir", data_dir.is_some()),
-            ("--allowed-hosts", allowed_hosts.is_some()),
-            ("--monitoring-id", monitoring_id.is_some()),
-            ("--backend-host", backend_host.is_some()),
-            ("--node-name", node_name.is_some()),
-            ("--batch-size", batch_size.is_some()),
-            ("--send-alive-tcp-connections", send_alive_tcp_connections.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(option, is_given)| is_given.then_some(option))
+        let given = [
+            (listen.is_some(), "--listen"),
+            (data_dir.is_some(), "--data-dir"),
+            (allowed_hosts.is_some(), "--allowed-hosts"),
+            (kubeconfig.is_some(), "--kubeconfig"),
+            (exclude_processes.is_some(), "--exclude-processes"),
+            (cpu_limit.is_some(), "--cpu-limit"),
+            (memory_limit.is_some(), "--memory-limit"),
+            (monitoring_id.is_some(), "--monitoring-id"),
+            (backend_host.is_some(), "--backend-host"),
+            (node_name.is_some(), "--node-name"),
+            (batch_size.is_some(), "--batch-size"),
+            (send_alive_tcp_connections.is_some(), "--send-alive-tcp-connections"),
+        ];
+        given.into_iter().find_map(|(is_given, name)| is_given.then_some(name))
     }
 }
 
@@ -394,7 +418,7 @@ mod tests {
             let arguments = std::iter::once("alaz").chain(line.split(' '));
             Cli::try_parse_from(arguments).and_then(Cli::checked)
         };
-        for command in ["run", "watch", "map", "config"] {
+        for command in ["run", "watch", "map", "config", "doctor", "record x"] {
             for line in [format!("--config a.yaml {command}"), format!("{command} --config a.yaml")]
             {
                 let cli = read(&line).unwrap();
@@ -405,8 +429,7 @@ mod tests {
         assert!(read("--btf /x watch --capture").is_ok());
         for (line, word) in [
             ("replay --config a.yaml x", "replay"),
-            ("--config a.yaml doctor", "doctor"),
-            ("record x --config a.yaml", "record"),
+            ("--config a.yaml replay x", "replay"),
             ("--listen 127.0.0.1:1 config", "--listen after"),
             ("--data-dir /x watch", "--data-dir after"),
         ] {

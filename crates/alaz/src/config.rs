@@ -1,7 +1,7 @@
 //! Settings: flags over environment over file over defaults, and where each value came from.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU64;
+use std::num::{NonZero, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use alaz_export::Backend;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::UserMessageFormatter;
 
 use crate::cli::RunArgs;
+use crate::guard::{self, Bytes, Cores, DEFAULT_MEMORY};
 
 /// The effective settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,14 @@ pub(crate) struct Config {
     pub(crate) data_dir: Setting<PathBuf>,
     /// Further host names by which browsers may reach the UI.
     pub(crate) allowed_hosts: Setting<Vec<String>>,
+    /// The cluster to watch, where it is not the one that this runs in.
+    pub(crate) kubeconfig: Setting<Option<PathBuf>>,
+    /// Processes of which nothing is copied or told, by name or path.
+    pub(crate) exclude_processes: Setting<Vec<String>>,
+    /// The most CPU that Alaz takes before it leaves work undone.
+    pub(crate) cpu_limit: Setting<Cores>,
+    /// The most memory.
+    pub(crate) memory_limit: Setting<Bytes>,
     /// The cluster's id at an Anteon backend.
     pub(crate) monitoring_id: Setting<Option<String>>,
     /// That backend. Exchanges are sent to it where both this and the id are given.
@@ -84,6 +93,19 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// A share of one CPU, or of this machine's.
+///
+/// # Errors
+/// Says how to write it.
+pub(crate) fn cpu_limit(text: &str) -> Result<Cores, String> {
+    Cores::parse(text, cpus())
+}
+
+/// Those that this process may run on.
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// The keys of the file. Unknown ones are refused, with the line.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +114,12 @@ struct FileSettings {
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     allowed_hosts: Option<Vec<String>>,
+    kubeconfig: Option<PathBuf>,
+    exclude_processes: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "cpu_limit_in_file")]
+    cpu_limit: Option<Cores>,
+    #[serde(default, deserialize_with = "memory_limit_in_file")]
+    memory_limit: Option<Bytes>,
     monitoring_id: Option<String>,
     #[serde(default, deserialize_with = "backend_in_file")]
     backend_host: Option<Backend>,
@@ -106,8 +134,21 @@ fn backend_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Backend
 }
 
 fn listen_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SocketAddr>, D::Error> {
+    in_file(value, listen_address)
+}
+
+fn cpu_limit_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Cores>, D::Error> {
+    in_file(value, cpu_limit)
+}
+
+fn memory_limit_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Bytes>, D::Error> {
+    in_file(value, str::parse)
+}
+
+/// What is text elsewhere is text here.
+fn in_file<'de, T, D: Deserializer<'de>>(value: D, parse: Parse<T>) -> Result<Option<T>, D::Error> {
     let text = Option::<String>::deserialize(value)?;
-    text.as_deref().map(listen_address).transpose().map_err(D::Error::custom)
+    text.as_deref().map(parse).transpose().map_err(D::Error::custom)
 }
 
 /// What the process was given, so that tests can give something else.
@@ -146,11 +187,33 @@ impl Config {
             )?,
             allowed_hosts: layers.pick(
                 ("--allowed-hosts", args.allowed_hosts.clone()),
-                ("ALAZ_ALLOWED_HOSTS", |text| {
-                    Ok(text.split(',').map(|name| name.trim().to_owned()).collect())
-                }),
+                ("ALAZ_ALLOWED_HOSTS", list),
                 settings.allowed_hosts,
                 Vec::new,
+            )?,
+            kubeconfig: layers.pick(
+                ("--kubeconfig", args.kubeconfig.clone().map(Some)),
+                ("ALAZ_KUBECONFIG", |text| Ok(Some(text.into()))),
+                settings.kubeconfig.map(Some),
+                || None,
+            )?,
+            exclude_processes: layers.pick(
+                ("--exclude-processes", args.exclude_processes.clone()),
+                ("ALAZ_EXCLUDE_PROCESSES", list),
+                settings.exclude_processes,
+                Vec::new,
+            )?,
+            cpu_limit: layers.pick(
+                ("--cpu-limit", args.cpu_limit),
+                ("ALAZ_CPU_LIMIT", cpu_limit),
+                settings.cpu_limit,
+                || Cores::default_of(cpus()),
+            )?,
+            memory_limit: layers.pick(
+                ("--memory-limit", args.memory_limit),
+                ("ALAZ_MEMORY_LIMIT", str::parse),
+                settings.memory_limit,
+                || DEFAULT_MEMORY,
             )?,
             monitoring_id: layers.pick(
                 ("--monitoring-id", args.monitoring_id.clone().map(Some)),
@@ -188,6 +251,18 @@ impl Config {
                 || false,
             )?,
         })
+    }
+}
+
+/// Separated by commas.
+fn list(text: &str) -> Result<Vec<String>, String> {
+    Ok(text.split(',').map(|item| item.trim().to_owned()).collect())
+}
+
+impl Config {
+    /// What Alaz may take of the machine.
+    pub(crate) fn guard_limits(&self) -> guard::Limits {
+        guard::Limits { cpu: self.cpu_limit.value, memory: self.memory_limit.value }
     }
 }
 
@@ -287,6 +362,8 @@ mod tests {
         assert_eq!(config.listen.value, "127.0.0.1:8014".parse().unwrap());
         assert_eq!(config.data_dir.value, Path::new("/var/lib/alaz"));
         assert_eq!(config.listen.origin, Origin::Default);
+        assert!((0.5..=1.0).contains(&config.cpu_limit.value.as_f64()));
+        assert_eq!(config.memory_limit.value, Bytes(512 << 20));
         let config = resolve(&RunArgs::default(), None, &[("HOME", "/home/a")], false).unwrap();
         assert_eq!(config.data_dir.value, Path::new("/home/a/.local/state/alaz"));
     }
@@ -323,14 +400,23 @@ mod tests {
 
     #[test]
     fn flags_beat_environment_beats_file() {
-        let file = Some("listen: 127.0.0.1:1\ndata_dir: /file\nallowed_hosts: [a, b]\n");
-        let environment = [("ALAZ_LISTEN", "127.0.0.1:2"), ("ALAZ_DATA_DIR", "/environment")];
+        let file = Some(
+            "listen: 127.0.0.1:1\ndata_dir: /file\nallowed_hosts: [a, b]\n\
+             cpu_limit: 0.25\nmemory_limit: 1GiB\n",
+        );
+        let environment = [
+            ("ALAZ_LISTEN", "127.0.0.1:2"),
+            ("ALAZ_DATA_DIR", "/environment"),
+            ("ALAZ_MEMORY_LIMIT", "256MiB"),
+        ];
         let args = RunArgs { listen: Some("127.0.0.1:3".parse().unwrap()), ..RunArgs::default() };
         let config = resolve(&args, file, &environment, true).unwrap();
         assert_eq!(config.listen.value.port(), 3);
         assert_eq!(config.listen.origin, Origin::Flag("--listen"));
         assert_eq!(config.data_dir.value, Path::new("/environment"));
         assert_eq!(config.allowed_hosts.value, ["a", "b"]);
+        assert_eq!(config.cpu_limit.value.to_string(), "0.25");
+        assert_eq!(config.memory_limit.value.to_string(), "256MiB");
         assert!(matches!(config.allowed_hosts.origin, Origin::File(_)));
     }
 
@@ -350,6 +436,8 @@ mod tests {
             ("listen: [1", "alaz.yaml:1:9: "),
             ("a: b\n c: d: e", "alaz.yaml:1:1: "),
             ("- listen", "alaz.yaml:1:1: "),
+            ("cpu_limit: much", "write 0.5 for half of one"),
+            ("memory_limit: 1MB", "such as 512MiB"),
             ("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "alaz.yaml:2:1: "),
         ] {
             let message = resolve(&RunArgs::default(), Some(file), &[], true).unwrap_err();

@@ -1,12 +1,14 @@
-//! Which connections are copied in depth: those whose protocol needs it, as long as there is room.
+//! Which connections are copied in depth (those whose protocol needs it, as long as there is room) and
+//! which not at all (those that nothing can be understood of).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use alaz_capture::{Capture, DEPTHS_MAX};
 use alaz_model::ConnectionKey;
+use alaz_protocol::Wish;
 
-/// How long nothing is copied in depth after the ring was filling.
+/// How long nothing is copied in depth after there was no room: the ring was filling, or Alaz at a limit.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// What was asked of the kernel side.
@@ -17,20 +19,28 @@ pub(crate) struct Depth {
 }
 
 impl Depth {
-    /// Grants wishes; where the ring is filling up, takes back everything that was granted instead.
+    /// Grants wishes for more where there is room for what they bring; takes back everything that was
+    /// granted where there is not. Wishes for nothing are always granted.
     pub(crate) fn steer(
         &mut self,
         capture: &Capture,
-        is_pressing: bool,
-        wishes: impl Iterator<Item = ConnectionKey>,
+        has_room: bool,
+        wishes: impl Iterator<Item = (ConnectionKey, Wish)>,
     ) {
-        if is_pressing {
+        if !has_room {
             self.paused_until = Some(Instant::now() + PAUSE);
             self.granted.drain(..).for_each(|key| capture.copy_ends(key));
         }
         let is_paused = self.paused_until.is_some_and(|until| Instant::now() < until);
         // Those that are not heard come again.
-        for key in wishes.filter(|_| !is_paused) {
+        for (key, wish) in wishes {
+            if wish == Wish::Nothing {
+                let _ = capture.count_only(key);
+                continue;
+            }
+            if is_paused {
+                continue;
+            }
             // Where the kernel refuses, less is seen of it, and counted so.
             if capture.copy_in_depth(key).is_err() {
                 continue;

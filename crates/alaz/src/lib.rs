@@ -14,10 +14,12 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod cluster;
 mod commands;
 mod config;
 mod depth;
 mod export;
+mod guard;
 mod output;
 mod own_addresses;
 pub mod pipeline;

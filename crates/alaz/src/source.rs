@@ -14,11 +14,14 @@ use alaz_capture::{
     RecordingError, RecordingReader, decode,
 };
 use alaz_export::{OpenConnection, OwnClients};
-use alaz_identity::Processes;
-use alaz_model::{Clock, Datagram, Direction, Event, Ledger, UnixNanos};
+use alaz_identity::{OptOut, Processes};
+use alaz_model::{Clock, Datagram, Direction, Event, GuardState, GuardStep, Ledger, UnixNanos};
 use anyhow::Context;
 
+use crate::cluster::ClusterWatch;
+use crate::config::Config;
 use crate::depth::Depth;
+use crate::guard::Guard;
 use crate::own_addresses;
 use crate::pipeline::{Pipeline, Sink};
 
@@ -49,38 +52,58 @@ pub(crate) trait Consumer: Sink {
 
     /// This one is open.
     fn open_connection(&mut self, _: OpenConnection) {}
+
+    /// What Alaz takes of the machine, and what is left undone from now on. Only where somebody
+    /// looks.
+    fn guard(&mut self, _: &GuardState) {}
 }
 
-/// What of the traffic is this process's own.
+/// What is done between two passes over the ring, where it is.
 #[derive(Default)]
-pub(crate) struct Own {
-    /// Where it listens.
+pub(crate) struct Duties {
+    /// What is said to the server of this process that listens here is left out.
     pub(crate) serving: Option<SocketAddr>,
-    /// Where its clients connect from.
-    pub(crate) clients: OwnClients,
+    /// What clients of this process say is left out: where they connect from.
+    pub(crate) own_clients: OwnClients,
+    /// Names pods and services.
+    pub(crate) cluster: Option<ClusterWatch>,
+    /// Work is left undone as it says.
+    pub(crate) guard: Option<Guard>,
 }
 
-/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger. What this
-/// process says and hears itself is left out.
+/// Captures until `stop`, the deadline, or the consumer says so; returns the final ledger.
 pub(crate) fn capture(
     mut capture: Capture,
     mut pipeline: Pipeline,
     stop: &AtomicBool,
     duration: Option<Duration>,
-    own: Own,
+    mut duties: Duties,
     consumer: &mut impl Consumer,
 ) -> anyhow::Result<Ledger> {
-    let Own { serving, clients } = own;
     let started = Instant::now();
+    let mut step = GuardStep::None;
     let mut looked_at = started;
-    exclude(&mut pipeline, serving);
-    pipeline.exclude_clients(clients);
+    exclude(&mut pipeline, duties.serving);
+    pipeline.exclude_clients(std::mem::take(&mut duties.own_clients));
     let latest = Cell::new(capture.counters()?);
     let mut depth = Depth::default();
+    pipeline.find_opt_outs();
+    opt_out(&capture, pipeline.take_opt_outs());
     loop {
+        if let Some(cluster) = &mut duties.cluster {
+            cluster.pass(&mut pipeline);
+        }
         let records = pass(&mut capture, &mut pipeline, consumer);
         let is_pressing = capture.fill() >= PRESSING_FILL;
-        depth.steer(&capture, is_pressing, pipeline.take_wishes());
+        opt_out(&capture, pipeline.take_opt_outs());
+        pipeline.take_tls_speakers().for_each(|pid| capture.look_for_tls(pid));
+        if let Some(state) = duties.guard.as_mut().and_then(Guard::look) {
+            step = state.step;
+            pipeline.count_only(step >= GuardStep::CountedOnly, consumer);
+            consumer.guard(&state);
+        }
+        let has_room = !is_pressing && step < GuardStep::NoDepth;
+        depth.steer(&capture, has_room, pipeline.take_wishes());
         // Asking the kernel takes longer than a short pass: only when somebody wants to know.
         let counters = || {
             latest.set(capture.counters().unwrap_or(latest.get()));
@@ -98,7 +121,7 @@ pub(crate) fn capture(
         if looked_at.elapsed() > LOOK_AGAIN {
             looked_at = Instant::now();
             pipeline.set_clock(clock_now());
-            exclude(&mut pipeline, serving);
+            exclude(&mut pipeline, duties.serving);
         }
         if !is_pressing {
             let tick = if records == 0 { IDLE_TICK } else { BUSY_TICK };
@@ -113,6 +136,13 @@ pub(crate) fn capture(
     let ledger = pipeline.ledger(Some(&counters));
     let _ = consumer.pass(&|| ledger);
     Ok(ledger)
+}
+
+/// Has the kernel side leave out what is opted out. Where it has no room, the pipeline does so.
+pub(crate) fn opt_out(capture: &Capture, opt_outs: impl Iterator<Item = u32>) {
+    for pid in opt_outs {
+        let _ = capture.opt_out(pid);
+    }
 }
 
 fn exclude(pipeline: &mut Pipeline, serving: Option<SocketAddr>) {
@@ -163,7 +193,7 @@ pub(crate) fn replay(
                 }
             }
             Frame::Process(process) => pipeline.processes().insert(Arc::new(*process)),
-            Frame::End(end) => counters = Some(end),
+            Frame::End(end) => counters = Some(*end),
         }
     };
     pipeline.finish(consumer);
@@ -236,8 +266,14 @@ fn seen_from_one_end<'a>(packet: &PacketDatagram<'a>) -> Datagram<'a> {
 }
 
 /// A pipeline that names processes by this host's `/proc`.
-pub(crate) fn live_pipeline() -> Pipeline {
-    Pipeline::new(Processes::live(PROCESS_LIMIT), clock_now())
+pub(crate) fn live_pipeline(config: &Config) -> Pipeline {
+    Pipeline::new(live_processes(config), clock_now())
+}
+
+/// The processes of this host, less those that the settings opt out.
+pub(crate) fn live_processes(config: &Config) -> Processes {
+    let opt_out = OptOut::new(config.exclude_processes.value.clone());
+    Processes::live(PROCESS_LIMIT).opting_out(opt_out)
 }
 
 /// Nanoseconds on the clock that the kernel side stamps with.

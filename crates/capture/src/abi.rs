@@ -8,15 +8,15 @@ mod encode;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures, Position,
-    ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment, Source,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures, OptedOut,
+    Position, ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment, Source,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use encode::encode;
 
 /// Version of the layouts; recordings carry it.
-pub(crate) const ABI_VERSION: u32 = 4;
+pub(crate) const ABI_VERSION: u32 = 5;
 
 const RECORD_OPEN: u32 = 1;
 const RECORD_SEGMENT: u32 = 2;
@@ -27,6 +27,7 @@ const RECORD_FORK: u32 = 6;
 const RECORD_DATAGRAM: u32 = 7;
 const RECORD_MEASURES: u32 = 8;
 const RECORD_REFUSED: u32 = 9;
+const RECORD_OPTED_OUT: u32 = 10;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -37,6 +38,15 @@ const AF_INET6: u16 = 10;
 pub(crate) struct Settings {
     pub(crate) own_pid: u32,
     pub(crate) receive_arguments: u32,
+}
+
+/// How much is copied of one connection (`bpf/segment.h`).
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct Depth {
+    pub(crate) generation: u64,
+    pub(crate) parts: u32,
+    pub(crate) reserved: u32,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -78,7 +88,8 @@ pub(crate) struct SegmentRecord {
     head_length: u16,
     tail_length: u16,
     direction: u8,
-    reserved: [u8; 3],
+    source: u8,
+    reserved: [u8; 2],
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -120,6 +131,15 @@ pub(crate) struct MeasuresRecord {
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
+pub(crate) struct OptedOutRecord {
+    kind: u32,
+    reserved: u32,
+    key: Key,
+    time: u64,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
 pub(crate) struct RefusedRecord {
     kind: u32,
     error: u32,
@@ -147,6 +167,8 @@ pub(crate) struct ExecRecord {
     comm: [u8; 16],
     filename: [u8; 128],
     arguments: [u8; 256],
+    opted_out: u32,
+    reserved: u32,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -215,6 +237,21 @@ pub struct KernelCounters {
     pub datagrams_missed: Quantity,
     /// Delivered, but without their bytes.
     pub datagrams_unreadable: Quantity,
+    /// Every call of a TLS library that moved plaintext.
+    pub tls_seen: Quantity,
+    /// Lost: no room in the ring.
+    pub tls_ring_full: Quantity,
+    /// Lost: no socket call tells on which connection.
+    pub tls_unlinked: Quantity,
+    /// Lost: only the end of the call was seen, or the program was preempted in another thread. Bytes
+    /// as far as they are known.
+    pub tls_missed: Quantity,
+    /// Delivered, but without their bytes.
+    pub tls_unreadable: Quantity,
+    /// Of processes that were opted out, or on connections that such used: only counted.
+    pub opted_out: Quantity,
+    /// Datagrams of processes that were opted out: only counted.
+    pub datagrams_opted_out: Quantity,
 }
 
 impl KernelCounters {
@@ -231,6 +268,13 @@ impl KernelCounters {
         self.datagrams_ring_full.add(other.datagrams_ring_full);
         self.datagrams_missed.add(other.datagrams_missed);
         self.datagrams_unreadable.add(other.datagrams_unreadable);
+        self.tls_seen.add(other.tls_seen);
+        self.tls_ring_full.add(other.tls_ring_full);
+        self.tls_unlinked.add(other.tls_unlinked);
+        self.tls_missed.add(other.tls_missed);
+        self.tls_unreadable.add(other.tls_unreadable);
+        self.opted_out.add(other.opted_out);
+        self.datagrams_opted_out.add(other.datagrams_opted_out);
     }
 
     /// Adds calls of which nothing is known but that they were not seen.
@@ -267,6 +311,7 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
                 comm: until_nul(&exec.comm),
                 filename: exec.filename.get(..usize::from(exec.filename_length))?,
                 arguments: exec.arguments.get(..usize::from(exec.arguments_length))?,
+                opted_out: exec.opted_out != 0,
             }))
         }
         RECORD_MEASURES => {
@@ -292,6 +337,11 @@ pub fn decode(record: &[u8]) -> Option<Event<'_>> {
                 pid: refused.pid,
                 reason: close_reason(refused.error),
             }))
+        }
+        RECORD_OPTED_OUT => {
+            let (opted_out, _) = OptedOutRecord::read_from_prefix(record).ok()?;
+            let (key, time_ns) = (opted_out.key.into(), opted_out.time);
+            Some(Event::OptedOut(OptedOut { key, time_ns }))
         }
         RECORD_FORK => {
             let (fork, _) = ForkRecord::read_from_prefix(record).ok()?;
@@ -330,7 +380,11 @@ fn segment(record: &[u8]) -> Option<Event<'_>> {
         ended_ns: segment.time,
         pid: segment.pid,
         tid: segment.tid,
-        source: Source::Socket,
+        source: match segment.source {
+            0 => Source::Socket,
+            1 => Source::Tls,
+            _ => return None,
+        },
     }))
 }
 
@@ -466,6 +520,7 @@ mod tests {
         use crate::objects::{SYSCALLS, SYSCALLS_DIRECT};
         for object in [FEXIT, FEXIT_DIRECT, KPROBE, KPROBE_DIRECT, SYSCALLS, SYSCALLS_DIRECT] {
             same_layout!(object, "settings", Settings, [own_pid, receive_arguments]);
+            same_layout!(object, "depth", Depth, [generation, parts, reserved]);
             same_layout!(object, "connection_key", Key, [socket, generation]);
             same_layout!(
                 object,
@@ -503,6 +558,7 @@ mod tests {
                     head_length,
                     tail_length,
                     direction,
+                    source,
                     reserved
                 ]
             );
@@ -534,6 +590,7 @@ mod tests {
                 MeasuresRecord,
                 [kind, retransmits, key, time, handshake, round_trip, least_round_trip]
             );
+            same_layout!(object, "opted_out_record", OptedOutRecord, [kind, reserved, key, time]);
             same_layout!(
                 object,
                 "refused_record",
@@ -569,7 +626,14 @@ mod tests {
                     datagrams_passed,
                     datagrams_ring_full,
                     datagrams_missed,
-                    datagrams_unreadable
+                    datagrams_unreadable,
+                    tls_seen,
+                    tls_ring_full,
+                    tls_unlinked,
+                    tls_missed,
+                    tls_unreadable,
+                    opted_out,
+                    datagrams_opted_out
                 ]
             );
         }
@@ -578,7 +642,19 @@ mod tests {
             object,
             "exec_record",
             ExecRecord,
-            [kind, pid, parent, filename_length, arguments_length, time, comm, filename, arguments]
+            [
+                kind,
+                pid,
+                parent,
+                filename_length,
+                arguments_length,
+                time,
+                comm,
+                filename,
+                arguments,
+                opted_out,
+                reserved
+            ]
         );
         same_layout!(object, "fork_record", ForkRecord, [kind, pid, parent, reserved, time]);
         same_layout!(object, "exit_record", ExitRecord, [kind, pid, time]);
@@ -597,7 +673,8 @@ mod tests {
             head_length: 3,
             tail_length: 2,
             direction: 0,
-            reserved: [0; 3],
+            source: 0,
+            reserved: [0; 2],
         };
         change(&mut record);
         let mut bytes = record.as_bytes().to_vec();
@@ -650,6 +727,7 @@ mod tests {
             assert!(decode(&whole[..length]).is_none(), "{length} bytes");
         }
         assert!(decode(&segment_bytes(|record| record.direction = 7)).is_none());
+        assert!(decode(&segment_bytes(|record| record.source = 2)).is_none());
         assert!(decode(&segment_bytes(|record| record.length = 4)).is_none());
         assert!(decode(&segment_bytes(|record| record.kind = 99)).is_none());
     }

@@ -142,6 +142,11 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
+    /// For a reason that is not the kernel's.
+    pub(crate) fn other(reason: String) -> Refused {
+        Refused { reason, denied: false }
+    }
+
     pub(crate) fn new(program: &str, error: &libbpf_rs::Error) -> Refused {
         let log = log::take_reason();
         let denied = error.kind() == ErrorKind::PermissionDenied && !log.contains("processed");
@@ -295,11 +300,23 @@ fn purpose(program: &str) -> (&'static str, bool) {
     }
 }
 
-/// Lets `object` write to the maps of `owner`.
+/// Maps that all objects that have them have in common.
+pub(crate) const SHARED: [&str; 8] = [
+    "ring",
+    "counters",
+    "depths",
+    "segment_scratch",
+    "tls_calls",
+    "tls_probed",
+    "opt_outs",
+    "has_opt_outs",
+];
+
+/// Lets `object` use the maps of `owner`.
 pub(crate) fn share_maps(object: &mut OpenObject, owner: &Object) -> libbpf_rs::Result<()> {
     for mut map in object.maps_mut() {
         let name = map.name().to_owned();
-        if name == "ring" || name == "counters" {
+        if SHARED.iter().any(|shared| name == *shared) {
             map.reuse_fd(find_map(owner, &name.to_string_lossy())?.as_fd())?;
         }
     }

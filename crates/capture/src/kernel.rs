@@ -3,17 +3,19 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use alaz_model::{ConnectionKey, Event};
 use libbpf_rs::{MapCore, MapFlags, Object};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi::{self, KernelCounters};
-use crate::attachment::{self, Attached, Attachment, Hook, Refusal, Refused, find_map};
+use crate::attachment::{self, Attached, Attachment, Hook, Refusal, Refused, SHARED, find_map};
 use crate::error::CaptureError;
 use crate::facts::{Facts, KERNEL_BTF};
 use crate::ring::{Drained, Ring};
+use crate::tls::{Tls, TlsReport};
 use crate::{btf_file, log, objects, return_probe};
 
 /// Inode of the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h).
@@ -24,6 +26,9 @@ pub(crate) const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 pub const PARTS_MAX: u32 = 16;
 /// Connections that are copied in depth at once (`depths` in `bpf/segment.h`).
 pub const DEPTHS_MAX: usize = 4096;
+
+/// Processes that are opted out at once (`opt_outs` in `bpf/shared.h`).
+pub const OPT_OUTS_MAX: usize = 4096;
 
 /// How to capture.
 #[derive(Clone, Debug)]
@@ -64,6 +69,7 @@ pub struct ProgramReport {
 pub struct Capture {
     // Dropped in this order: the ring before the map behind it.
     ring: Ring,
+    tls: Result<Tls, String>,
     hooks: Vec<Hook>,
     traffic: Object,
     process: Option<Object>,
@@ -72,6 +78,7 @@ pub struct Capture {
     refusals: Vec<Refusal>,
     facts: Facts,
     skipped: Mutex<Skipped>,
+    depth_changes: AtomicU32,
 }
 
 impl Capture {
@@ -106,13 +113,29 @@ impl Capture {
                 None
             }
         };
+        let tls = Tls::start(&traffic, options.btf.as_deref(), facts);
+        let tls = tls.map_err(|refused| refused.to_string());
         let skipped = Mutex::new(Skipped { runs: 0, asked: Instant::now() });
-        Ok(Capture { ring, hooks, traffic, process, reports, attachment, refusals, facts, skipped })
+        let depth_changes = AtomicU32::new(0);
+        Ok(Capture {
+            ring,
+            tls,
+            hooks,
+            traffic,
+            process,
+            reports,
+            attachment,
+            refusals,
+            facts,
+            skipped,
+            depth_changes,
+        })
     }
 
     /// Takes the programs off the kernel. What they wrote stays to be read, and the counters are
     /// final.
     pub fn detach(&mut self) {
+        self.tls = Err("the capture has ended".to_owned());
         self.hooks.clear();
     }
 
@@ -150,17 +173,45 @@ impl Capture {
 
     /// Hands every record that waits in the ring to `sink`, undecoded (see [`crate::decode`]). Never
     /// blocks.
-    pub fn drain_records(&mut self, sink: impl FnMut(&[u8])) -> Drained {
-        self.ring.drain(sink)
+    pub fn drain_records(&mut self, mut sink: impl FnMut(&[u8])) -> Drained {
+        let tls = self.tls.as_ref();
+        self.ring.drain(|record| {
+            if let Ok(tls) = tls
+                && let Some(event) = abi::decode(record)
+            {
+                tls.hear(&event);
+            }
+            sink(record);
+        })
     }
 
     /// Hands every event that waits in the ring to `sink`.
     pub fn drain(&mut self, mut sink: impl FnMut(Event<'_>)) -> Drained {
+        let tls = self.tls.as_ref();
         self.ring.drain(|record| {
             if let Some(event) = abi::decode(record) {
+                if let Ok(tls) = tls {
+                    tls.hear(&event);
+                }
                 sink(event);
             }
         })
+    }
+
+    /// What is read inside TLS, and what not and why.
+    #[must_use]
+    pub fn tls(&self) -> TlsReport {
+        match &self.tls {
+            Ok(tls) => tls.report(),
+            Err(reason) => TlsReport { refused: Some(reason.clone()), ..TlsReport::default() },
+        }
+    }
+
+    /// This process speaks TLS, and nothing of it is read: perhaps it has loaded its library lately.
+    pub fn look_for_tls(&self, pid: u32) {
+        if let Ok(tls) = &self.tls {
+            tls.speaks(pid);
+        }
     }
 
     /// From now on calls on this connection that move more than what is copied of a segment are told
@@ -171,12 +222,27 @@ impl Capture {
     /// # Errors
     /// When the kernel refuses to write its own map.
     pub fn copy_in_depth(&self, key: ConnectionKey) -> Result<(), CaptureError> {
+        self.set_depth(key, PARTS_MAX)
+    }
+
+    /// From its next call on nothing is copied of this connection any more: only that there are calls,
+    /// and how long they are, is told. For as long as it lasts: there is no way back.
+    ///
+    /// # Errors
+    /// When the kernel refuses to write its own map.
+    pub fn count_only(&self, key: ConnectionKey) -> Result<(), CaptureError> {
+        self.set_depth(key, 0)
+    }
+
+    fn set_depth(&self, key: ConnectionKey, parts: u32) -> Result<(), CaptureError> {
+        let depth = abi::Depth { generation: key.generation, parts, reserved: 0 };
         let write = || {
             let map = find_map(&self.traffic, "depths")?;
-            map.update(&key.socket.to_ne_bytes(), &PARTS_MAX.to_ne_bytes(), MapFlags::ANY)
+            map.update(&key.socket.to_ne_bytes(), depth.as_bytes(), MapFlags::ANY)?;
+            self.note_depth_change()
         };
         write().map_err(|error| CaptureError::System {
-            what: "asking the kernel side to copy more of a connection",
+            what: "telling the kernel side how much to copy of a connection",
             cause: std::io::Error::other(error),
         })
     }
@@ -186,7 +252,37 @@ impl Capture {
         if let Ok(map) = find_map(&self.traffic, "depths") {
             // It may have made room for another.
             let _ = map.delete(&key.socket.to_ne_bytes());
+            // Where the kernel does not take it, it stays until another change.
+            let _ = self.note_depth_change();
         }
+    }
+
+    /// The kernel side looks only when the number is another one.
+    fn note_depth_change(&self) -> libbpf_rs::Result<()> {
+        let change = self.depth_changes.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let map = find_map(&self.traffic, "depth_changes")?;
+        map.update(&0_u32.to_ne_bytes(), &change.to_ne_bytes(), MapFlags::ANY)
+    }
+
+    /// From now on calls of this process, and what others move on its connections, are neither copied
+    /// nor told of, only counted. Its children are born so; a
+    /// program that it starts is not, unless its environment holds `ALAZ_CAPTURE=off`. Processes that
+    /// are born so are opted out by the kernel side itself.
+    ///
+    /// # Errors
+    /// When the kernel refuses to write its own maps: [`OPT_OUTS_MAX`] processes are opted out already.
+    /// Its calls are told of then.
+    pub fn opt_out(&self, pid: u32) -> Result<(), CaptureError> {
+        let write = || {
+            let opt_outs = find_map(&self.traffic, "opt_outs")?;
+            opt_outs.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)?;
+            let flag = find_map(&self.traffic, "has_opt_outs")?;
+            flag.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes(), MapFlags::ANY)
+        };
+        write().map_err(|error| CaptureError::System {
+            what: "telling the kernel side to leave a process out",
+            cause: std::io::Error::other(error),
+        })
     }
 
     /// How full the ring is, from 0 to 1.
@@ -239,7 +335,7 @@ impl Capture {
     /// Kernel memory that the maps take, in bytes, as the kernel accounts it.
     #[must_use]
     pub fn map_bytes(&self) -> u64 {
-        let shared = |name: &std::ffi::OsStr| name == "ring" || name == "counters";
+        let shared = |name: &std::ffi::OsStr| SHARED.iter().any(|shared| name == *shared);
         let own = self.traffic.maps().map(|map| map_bytes(&map)).sum::<u64>();
         let process = self.process.iter().flat_map(|object| object.maps());
         own + process.filter(|map| !shared(map.name())).map(|map| map_bytes(&map)).sum::<u64>()

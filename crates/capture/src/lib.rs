@@ -35,14 +35,16 @@ mod release;
 mod return_probe;
 #[allow(unsafe_code, reason = "shares memory with the kernel")]
 mod ring;
+mod tls;
 
 pub use abi::{KernelCounters, Quantity, decode, encode};
 pub use attachment::{Attachment, Refusal, UnknownAttachment};
 pub use error::CaptureError;
-pub use kernel::{Capture, DEPTHS_MAX, Options, PARTS_MAX, ProgramReport};
+pub use kernel::{Capture, DEPTHS_MAX, OPT_OUTS_MAX, Options, PARTS_MAX, ProgramReport};
 pub use pcap::{
     Datagram, OutOfSight, PCAP_LATENESS_NS, PcapCounters, PcapError, PcapItem, PcapReader,
     TcpBytes, is_pcap,
 };
 pub use recording::{Frame, Header, RecordingError, RecordingReader, RecordingWriter};
 pub use ring::Drained;
+pub use tls::{LibraryReport, TlsReport};

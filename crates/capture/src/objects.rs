@@ -18,3 +18,4 @@ object!(KPROBE, "kprobe.bpf.o");
 object!(SYSCALLS_DIRECT, "syscalls_direct.bpf.o");
 object!(SYSCALLS, "syscalls.bpf.o");
 object!(PROCESS, "process.bpf.o");
+object!(TLS, "tls.bpf.o");

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{Attachment, Capture, Options, ProgramReport, release};
+use crate::{
+    Attachment, Capture, LibraryReport, Options, ProgramReport, Refusal, TlsReport, release,
+};
 
 /// How one check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,6 +62,14 @@ pub struct Trial {
     pub checks: Vec<Check>,
     /// How traffic is seen; `None` where it is not.
     pub attachment: Option<Attachment>,
+    /// What was read inside TLS.
+    pub tls: TlsReport,
+    /// Better ways to see it that were refused, and why.
+    pub refusals: Vec<Refusal>,
+    /// What is attached, and what was refused and why.
+    pub reports: Vec<ProgramReport>,
+    /// Why nothing could be captured.
+    pub error: Option<String>,
 }
 
 /// Loads and attaches every program for a moment, as capturing would, with a small ring.
@@ -69,13 +79,29 @@ pub fn trial(options: &Options) -> Trial {
     match Capture::start(&options) {
         Ok(capture) => {
             let programs = capture.reports().iter().map(program);
-            let checks = std::iter::once(attachment(&capture)).chain(programs).collect();
-            Trial { checks, attachment: Some(capture.attachment()) }
+            let traffic = std::iter::once(attachment(&capture)).chain(programs);
+            let tls = capture.tls();
+            let checks = traffic.chain(inside_tls(&tls)).collect();
+            Trial {
+                checks,
+                attachment: Some(capture.attachment()),
+                tls,
+                refusals: capture.refusals().to_vec(),
+                reports: capture.reports().to_vec(),
+                error: None,
+            }
         }
         Err(error) => {
             let remedy = "mend what is marked above, then try again";
             let check = Check::new("programs", Verdict::Failed, error.to_string(), remedy);
-            Trial { checks: vec![check], attachment: None }
+            Trial {
+                checks: vec![check],
+                attachment: None,
+                tls: TlsReport::default(),
+                refusals: Vec::new(),
+                reports: Vec::new(),
+                error: Some(error.to_string()),
+            }
         }
     }
 }
@@ -103,6 +129,32 @@ fn program(report: &ProgramReport) -> Check {
     };
     let name = format!("program {}", report.program);
     Check::new(&name, verdict, found, "see the kernel's reason")
+}
+
+/// Which TLS libraries are probed, each with its functions, and which are not.
+fn inside_tls(tls: &TlsReport) -> Vec<Check> {
+    let name = "inside TLS";
+    if let Some(reason) = &tls.refused {
+        let found = format!("refused, so nothing is read inside TLS: {reason}");
+        return vec![Check::new(name, Verdict::Degraded, found, "see the kernel's reason")];
+    }
+    if tls.libraries.is_empty() {
+        let found = "no process uses OpenSSL's library now; those that will are found then";
+        return vec![Check::new(name, Verdict::Ok, found, "")];
+    }
+    tls.libraries.iter().map(library).collect()
+}
+
+fn library(library: &LibraryReport) -> Check {
+    let (path, users) = (library.path.display(), library.processes.len());
+    let (verdict, found) = match &library.refused {
+        None => {
+            let functions = library.functions.join(", ");
+            (Verdict::Ok, format!("{path}, used by {users}: {functions}"))
+        }
+        Some(reason) => (Verdict::Degraded, format!("{path}, used by {users}, not: {reason}")),
+    };
+    Check::new("inside TLS", verdict, found, "what these processes encrypt is only counted")
 }
 
 /// The ring buffer came with 5.8; 5.10 is the oldest kernel that Alaz is made for.
@@ -148,17 +200,25 @@ fn pid_namespace(root: &Path) -> Check {
 const CAPABILITIES: [(u32, &str, &str, Verdict); 3] = [
     (39, "CAP_BPF", "loading programs", Verdict::Failed),
     (38, "CAP_PERFMON", "reading kernel and application memory", Verdict::Failed),
-    (19, "CAP_SYS_PTRACE", "names of other users' processes", Verdict::Degraded),
+    (CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "names of other users' processes", Verdict::Degraded),
 ];
 const CAP_SYS_ADMIN: u32 = 21;
+const CAP_SYS_PTRACE: u32 = 19;
+
+/// Whether the files of other users' processes may be read below `/proc`, by the facts below `root`.
+#[must_use]
+pub fn may_read_processes(root: &Path) -> bool {
+    effective_capabilities(root) >> CAP_SYS_PTRACE & 1 == 1
+}
+
+fn effective_capabilities(root: &Path) -> u64 {
+    let status = read(root, "proc/self/status");
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or(0)
+}
 
 fn capabilities(root: &Path) -> Check {
-    let status = read(root, "proc/self/status");
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|value| u64::from_str_radix(value.trim(), 16).ok())
-        .unwrap_or(0);
+    let effective = effective_capabilities(root);
     let has = |number: u32| effective >> number & 1 == 1;
     // CAP_SYS_ADMIN stands for the two newer ones (capabilities(7)).
     let missing: Vec<_> = CAPABILITIES

@@ -61,7 +61,7 @@ pub enum Frame<'a> {
     /// Facts of a process that were looked up while recording.
     Process(Box<Process>),
     /// The recording ended, with these counters of the kernel side.
-    End(KernelCounters),
+    End(Box<KernelCounters>),
 }
 
 /// A recording could not be written or read. The message names the file's fault and the remedy.
@@ -286,7 +286,7 @@ impl<R: Read> RecordingReader<R> {
                 Err(error) => return Err(self.damaged(&error)),
             },
             END => match <KernelCounters as zerocopy::FromBytes>::read_from_bytes(&self.frame) {
-                Ok(counters) => Frame::End(counters),
+                Ok(counters) => Frame::End(Box::new(counters)),
                 Err(_) => return Err(self.damaged("the end has another length")),
             },
             other => return Err(self.damaged(&format!("a frame of unknown kind {other}"))),

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use alaz_model::{Exchange, Protocol};
-use compact_str::CompactString;
 
-use crate::{ConnectionStats, Histogram, NodeKey, StatusMix};
+use crate::{ConnectionStats, Histogram, NodeKey, RouteName, RouteStats, StatusMix};
 
 /// What makes an edge the same edge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,45 +30,6 @@ impl EdgeKey {
     }
 }
 
-/// What was asked for, with its variable parts taken out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RouteName {
-    /// HTTP: the method.
-    pub method: CompactString,
-    /// HTTP: the path with variable parts replaced.
-    pub route: CompactString,
-}
-
-/// How requests for one route went.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RouteStats {
-    /// Exchanges.
-    pub requests: u64,
-    /// Those of them that the server failed.
-    pub errors: u64,
-    /// Latency of those that were answered.
-    pub latency: Histogram,
-}
-
-impl RouteStats {
-    /// Adds one exchange.
-    #[inline]
-    pub fn record(&mut self, exchange: &Exchange) {
-        self.requests += 1;
-        self.errors += u64::from(exchange.message.error);
-        if let Some(latency_ns) = exchange.latency_ns {
-            self.latency.record(latency_ns);
-        }
-    }
-
-    /// Sets all figures to zero and keeps the memory.
-    pub fn clear(&mut self) {
-        self.requests = 0;
-        self.errors = 0;
-        self.latency.clear();
-    }
-}
-
 /// How the exchanges of one edge went in one period. Exact: every exchange that was recorded is in
 /// every figure that it has a value for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +44,8 @@ pub struct EdgeStats {
     pub response_bytes: u64,
     /// How often each status was answered.
     pub status: StatusMix,
+    /// What those that the server failed failed with.
+    pub errors_by_code: StatusMix,
     /// Latency of those that were answered: as seen by the client where it is on this host, else
     /// by the server.
     pub latency: Histogram,
@@ -104,7 +66,10 @@ impl EdgeStats {
     pub fn record(&mut self, exchange: &Exchange) {
         let message = &exchange.message;
         self.requests += 1;
-        self.errors += u64::from(message.error);
+        if message.error {
+            self.errors += 1;
+            self.errors_by_code.record_error(message);
+        }
         self.request_bytes += message.request_bytes;
         self.response_bytes += message.response_bytes;
         self.status.record(message);
@@ -148,6 +113,7 @@ impl EdgeStats {
         self.request_bytes = 0;
         self.response_bytes = 0;
         self.status.clear();
+        self.errors_by_code.clear();
         self.latency.clear();
         self.server_latency.clear();
         self.routes.iter_mut().for_each(|(_, stats)| stats.clear());

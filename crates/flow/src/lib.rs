@@ -3,7 +3,8 @@
 //! [`Recorder`] takes every exchange on the hot path and, once a period, gives up what it counted
 //! as a [`Slice`]: exact figures per edge ([`EdgeStats`]), facts of the nodes at their ends, and a
 //! few of the exchanges themselves. It knows nothing of where slices are kept, and of no clock but
-//! the times it is given. [`Connections`] makes the facts of connections of what the kernel tells.
+//! the times it is given. [`Routes`] learns which parts of paths vary, before exchanges are counted.
+//! [`Connections`] makes the facts of connections of what the kernel tells.
 //!
 //! ```
 //! use alaz_flow::{Limits, Recorder};
@@ -24,6 +25,8 @@ mod limits;
 mod mapping;
 mod node;
 mod recorder;
+mod route;
+mod routes;
 mod samples;
 mod status;
 #[cfg(test)]
@@ -31,9 +34,11 @@ mod testing;
 
 pub use connection_stats::ConnectionStats;
 pub use connections::{ConnectionLimits, Connections};
-pub use edge::{EdgeKey, EdgeStats, RouteName, RouteStats};
+pub use edge::{EdgeKey, EdgeStats};
 pub use histogram::{Histogram, HistogramParts, MAX_BUCKETS};
 pub use limits::Limits;
 pub use node::{NodeFacts, NodeKey};
 pub use recorder::{Counters, EdgeSlice, Overflow, Recorder, Slice};
+pub use route::{RouteName, RouteStats};
+pub use routes::{RouteLimits, Routes};
 pub use status::StatusMix;

@@ -37,7 +37,8 @@ impl Default for Limits {
             outbound_hosts: 256,
             edges: 2048,
             connection_edges: 2048,
-            routes_per_edge: 64,
+            // Applications have hundreds of statements.
+            routes_per_edge: 256,
             routes: 8192,
             samples: 8,
             // Somewhat longer than the hour that the store remembers: what it still shows is still

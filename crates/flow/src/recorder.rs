@@ -133,6 +133,18 @@ impl Recorder {
     /// to share.
     #[inline]
     pub fn record(&mut self, exchange: &Exchange) -> Option<Arc<Exchange>> {
+        let edge = self.count(exchange)?;
+        self.edges.offer_sample(edge, exchange)
+    }
+
+    /// Counts one exchange, and keeps no copy.
+    pub fn record_uncopied(&mut self, exchange: &Exchange) {
+        self.count(exchange);
+    }
+
+    /// The place of its edge.
+    #[inline]
+    fn count(&mut self, exchange: &Exchange) -> Option<u32> {
         let Some(nodes) = self.find_nodes(&exchange.client, &exchange.server) else {
             self.counters.nodes += 1;
             self.overflow(exchange);
@@ -147,7 +159,7 @@ impl Recorder {
         if !self.edges.record(edge, exchange, &self.limits) {
             self.counters.routes += 1;
         }
-        self.edges.offer_sample(edge, exchange)
+        Some(edge)
     }
 
     /// Counts one connection, which is over or could not be opened.

@@ -26,6 +26,15 @@ impl StatusMix {
         self.add(if status.is_empty() { message.outcome.as_str() } else { status }, 1);
     }
 
+    /// Counts one exchange that failed by what it failed with: how it ended where that alone is an
+    /// error (a reset may come after a good status), else its status.
+    #[inline]
+    pub fn record_error(&mut self, message: &Message) {
+        let outcome = message.outcome;
+        let by_outcome = outcome.is_error() || message.status.is_empty();
+        self.add(if by_outcome { outcome.as_str() } else { &message.status }, 1);
+    }
+
     /// Counts `amount` of one status.
     pub fn add(&mut self, status: &str, amount: u64) {
         if let Some((_, count)) = self.exact.iter_mut().find(|(name, _)| name == status) {

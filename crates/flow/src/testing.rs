@@ -48,9 +48,9 @@ pub(crate) fn process(workload: &str, pid: u32) -> Arc<Process> {
 /// The endpoint of a process on loopback.
 pub(crate) fn endpoint(process: &Arc<Process>, port: u16) -> Endpoint {
     Endpoint {
-        address: ([127, 0, 0, 1], port).into(),
         pid: process.pid,
         process: Some(Arc::clone(process)),
+        ..Endpoint::at(([127, 0, 0, 1], port).into())
     }
 }
 

@@ -57,9 +57,12 @@ impl ControlGroup {
         let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
         let mut group = ControlGroup { path: clean(path, PATH_LIMIT), ..ControlGroup::default() };
         let mut parent: &[u8] = b"";
+        let mut pod = None;
         for component in path.split(|byte| *byte == b'/') {
+            pod = pod_uid(component).or(pod);
             if let Some(container) = container(parent, component) {
-                group.container = Some(container);
+                let pod = pod.clone().unwrap_or_default();
+                group.container = Some(Container { pod, ..container });
                 // Of the runtime, or of the host: not of what runs inside.
                 group.unit = None;
             } else if component.ends_with(b".service") {
@@ -75,7 +78,11 @@ impl ControlGroup {
 fn container(parent: &[u8], component: &[u8]) -> Option<Container> {
     let name = component.strip_suffix(b".scope").unwrap_or(component);
     if let Some(id) = lxc(parent, name) {
-        return Some(Container { id: clean(id, NAME_LIMIT), runtime: "lxc".into() });
+        return Some(Container {
+            id: clean(id, NAME_LIMIT),
+            runtime: "lxc".into(),
+            ..Container::default()
+        });
     }
     let start = name
         .iter()
@@ -83,7 +90,23 @@ fn container(parent: &[u8], component: &[u8]) -> Option<Container> {
         .map_or(0, |last| last + 1);
     let (prefix, id) = name.split_at(start);
     let runtime = if prefix.is_empty() { bare(parent, id) } else { prefixed(prefix, id) }?;
-    Some(Container { id: clean(id, NAME_LIMIT), runtime: runtime.into() })
+    Some(Container { id: clean(id, NAME_LIMIT), runtime: runtime.into(), ..Container::default() })
+}
+
+/// The UID of the pod that a kubelet made the group `component` for: `podUID`, or
+/// `kubepods-QOS-podUID.slice` under systemd, where `_` stands for `-`, also in front of
+/// `:RUNTIME:ID`.
+fn pod_uid(component: &[u8]) -> Option<CompactString> {
+    let name = component.split(|byte| *byte == b':').next()?;
+    let uid = match name.strip_suffix(b".slice") {
+        Some(slice) => slice.rsplitn(2, |byte| *byte == b'-').next()?.strip_prefix(b"pod")?,
+        None => name.strip_prefix(b"pod")?,
+    };
+    let is_uid = |uid: &[u8]| {
+        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-' | b'_');
+        matches!(uid.len(), 32 | 36) && uid.iter().all(is_part)
+    };
+    is_uid(uid).then(|| clean(uid, NAME_LIMIT).replace('_', "-").into())
 }
 
 /// `lxc.payload.NAME`; before LXC 4 `lxc.payload/NAME` and `lxc/NAME`. The `lxc.monitor.NAME`
@@ -223,6 +246,35 @@ mod tests {
             ("/lxc.payload/web/init.scope".into(), Some(("web", "lxc")), None),
             ("/lxc.monitor.web".into(), None, None),
         ]);
+    }
+
+    #[test]
+    fn pods_are_known_by_their_uid() {
+        let flat_uid = UID.replace('-', "_");
+        let slice = format!(
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{flat_uid}.slice"
+        );
+        let hash = &B[..32];
+        for (path, pod) in [
+            (format!("{slice}/cri-containerd-{A}.scope"), UID),
+            (format!("/kubepods.slice/kubepods-pod{flat_uid}.slice/crio-{A}.scope"), UID),
+            (format!("/kubepods/burstable/pod{UID}/{A}"), UID),
+            (format!("/kubepods/pod{hash}/{A}"), hash),
+            (
+                format!(
+                    "/system.slice/containerd.service/kubepods-besteffort-pod{flat_uid}.slice:cri-containerd:{A}"
+                ),
+                UID,
+            ),
+            (format!("/docker/{A}/kubelet/kubepods/burstable/pod{UID}/{B}"), UID),
+            // A container that a container of the pod made.
+            (format!("/kubepods/burstable/pod{UID}/{A}/docker/{B}"), UID),
+            (format!("/docker/{A}"), ""),
+            (format!("/podman/{A}"), ""),
+        ] {
+            let container = ControlGroup::at(path.as_bytes()).container.unwrap_or_default();
+            assert_eq!(container.pod, pod, "{path}");
+        }
     }
 
     #[test]

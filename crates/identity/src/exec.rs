@@ -12,6 +12,8 @@ const COMM_LENGTH: usize = 15;
 pub(crate) struct Exec {
     pub(crate) parent: u32,
     pub(crate) time_ns: u64,
+    /// Its environment or the settings opt it out.
+    pub(crate) opted_out: bool,
     /// `comm`, `filename`, `arguments`.
     bytes: Box<[u8]>,
     filename_at: usize,
@@ -23,6 +25,7 @@ impl Exec {
         Exec {
             parent: exec.parent,
             time_ns: exec.time_ns,
+            opted_out: false,
             bytes: [exec.comm, exec.filename, whole(exec.arguments)].concat().into_boxed_slice(),
             filename_at: exec.comm.len(),
             arguments_at: exec.comm.len() + exec.filename.len(),
@@ -86,6 +89,7 @@ mod tests {
             comm: comm.as_bytes(),
             filename: filename.as_bytes(),
             arguments: arguments.as_bytes(),
+            opted_out: false,
         })
     }
 

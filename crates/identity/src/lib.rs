@@ -1,4 +1,4 @@
-//! Who does the talking: process, container and the name a person would use.
+//! Who does the talking: process, container, Kubernetes pod, and the name a person would use.
 //!
 //! In flow process ids (of segments and exchanges), program starts and process ends; out flow
 //! [`alaz_model::Process`] facts, shared by everything that names the process. Facts come from
@@ -7,6 +7,8 @@
 //!
 //! Of a command line only the names of scripts, jars, classes and modules are ever kept: flag
 //! values may hold secrets.
+//!
+//! [`cluster`] knows Kubernetes: pods, services and nodes by container and by address and time.
 //!
 //! ```
 //! use alaz_identity::{ProcRoot, Processes};
@@ -19,13 +21,16 @@
 #![forbid(unsafe_code)]
 
 mod cgroup;
+pub mod cluster;
 mod exec;
 mod interpreter;
+mod opt_out;
 mod processes;
 mod procfs;
 mod program;
 mod text;
 mod workload;
 
+pub use opt_out::OptOut;
 pub use processes::{Counters, Processes};
 pub use procfs::ProcRoot;

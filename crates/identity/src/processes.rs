@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 
 use crate::cgroup::ControlGroup;
 use crate::exec::Exec;
+use crate::opt_out::{OptOut, VARIABLE};
 use crate::procfs::{ProcRoot, Reader, Stat};
 use crate::program::Program;
 use crate::text::{NAME_LIMIT, PATH_LIMIT, clean};
@@ -53,6 +54,7 @@ pub struct Processes {
     limit: usize,
     /// None: facts come from events and [`Processes::insert`] only.
     reader: Option<Reader>,
+    opt_out: OptOut,
     now_ns: u64,
     swept_ns: u64,
     counters: Counters,
@@ -167,10 +169,29 @@ impl Processes {
             table: HashMap::new(),
             limit: limit.max(1),
             reader,
+            opt_out: OptOut::default(),
             now_ns: 0,
             swept_ns: 0,
             counters: Counters::default(),
         }
+    }
+
+    /// The same, with processes that the settings opt out; see [`Process::opted_out`].
+    #[must_use]
+    pub fn opting_out(self, opt_out: OptOut) -> Processes {
+        Processes { opt_out, ..self }
+    }
+
+    /// Processes that run now and are opted out. Looks at every one that there is.
+    pub fn opted_out(&mut self) -> Vec<u32> {
+        let Some(reader) = &mut self.reader else { return Vec::new() };
+        let mut opted_out = reader.pids();
+        opted_out.retain(|pid| {
+            let comm = reader.stat(*pid).map(|stat| stat.comm).unwrap_or_default();
+            reader.has_variable(*pid, VARIABLE)
+                || self.opt_out.names(&comm, &reader.executable(*pid))
+        });
+        opted_out
     }
 
     /// A process is born. Where it is gone before it is asked for, it has its parent's facts.
@@ -187,9 +208,14 @@ impl Processes {
         self.begin(fork.pid, time_ns, Beginning::Fork(inherited));
     }
 
-    /// A program starts: whatever was known of the pid is no longer so.
-    pub fn exec(&mut self, exec: &ProcessExec<'_>) {
-        self.begin(exec.pid, exec.time_ns, Beginning::Exec(Exec::new(exec)));
+    /// A program starts: whatever was known of the pid is no longer so. Returns whether it is opted
+    /// out.
+    pub fn exec(&mut self, exec: &ProcessExec<'_>) -> bool {
+        let mut begun = Exec::new(exec);
+        begun.opted_out = exec.opted_out || self.opt_out.names(begun.comm(), begun.executable());
+        let opted_out = begun.opted_out;
+        self.begin(exec.pid, exec.time_ns, Beginning::Exec(begun));
+        opted_out
     }
 
     fn begin(&mut self, pid: u32, time_ns: u64, beginning: Beginning) {
@@ -393,8 +419,10 @@ impl Processes {
         let mut executable = Vec::new();
         let mut group = ControlGroup::default();
         let mut is_alaz = false;
+        let mut opted_out = exec.as_ref().is_some_and(|exec| exec.opted_out);
         if let Some(reader) = self.reader.as_mut().filter(|_| present) {
             is_alaz = reader.is_own(pid);
+            opted_out = opted_out || reader.has_variable(pid, VARIABLE);
             executable = reader.executable(pid);
             group = reader.control_group(pid);
         }
@@ -432,6 +460,7 @@ impl Processes {
             workload,
             kind,
             is_alaz,
+            opted_out: opted_out || self.opt_out.names(&comm, &executable),
         }))
     }
 

@@ -100,6 +100,14 @@ impl Reader {
         Reader { root_length: path.len(), path, buffer: vec![0; BUFFER_SIZE], own_executable }
     }
 
+    /// All processes that there are.
+    pub(crate) fn pids(&mut self) -> Vec<u32> {
+        self.path.truncate(self.root_length);
+        let entries = std::fs::read_dir(OsStr::from_bytes(&self.path)).ok();
+        let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names.filter_map(|name| name.to_str()?.parse().ok()).collect()
+    }
+
     pub(crate) fn stat(&mut self, pid: u32) -> Option<Stat> {
         Stat::parse(self.read(pid, "stat")?)
     }
@@ -125,6 +133,13 @@ impl Reader {
 
     pub(crate) fn control_group(&mut self, pid: u32) -> ControlGroup {
         self.read(pid, "cgroup").map(ControlGroup::parse).unwrap_or_default()
+    }
+
+    /// Whether its environment, as its program was started with it, holds this `NAME=value`. Looks at
+    /// as much of it as the buffer takes.
+    pub(crate) fn has_variable(&mut self, pid: u32, variable: &[u8]) -> bool {
+        let text = self.read(pid, "environ").unwrap_or_default();
+        text.split(|byte| *byte == 0).any(|found| found == variable)
     }
 
     /// The whole arguments, NUL-separated: one that the buffer cut off is left out.

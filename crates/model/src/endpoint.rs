@@ -50,6 +50,28 @@ pub struct Container {
     pub id: CompactString,
     /// Runtime that made it, as its cgroup says: `docker`, `containerd`, `cri-o`, `podman`; or empty.
     pub runtime: CompactString,
+    /// UID of its Kubernetes pod, as its cgroup says; empty outside Kubernetes. For pods that a
+    /// kubelet reads from files it is the hash of their configuration.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub pod: CompactString,
+}
+
+/// What of Kubernetes an endpoint is: a pod, a service or a node. Shared by all exchanges that name
+/// it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resource {
+    /// Pod, service or node.
+    pub kind: EndpointKind,
+    /// Its UID.
+    pub uid: CompactString,
+    /// Its namespace; empty for a node.
+    pub namespace: CompactString,
+    /// Its own name.
+    pub name: CompactString,
+    /// The name a person would call it by: for a pod that of what owns it in the end, else its own.
+    pub workload: CompactString,
+    /// Kind of what `workload` names: `Deployment`, `StatefulSet`, `CronJob`, `Pod`, `Service`…
+    pub workload_kind: CompactString,
 }
 
 /// What is known of one process in one life. Shared by all exchanges that name it.
@@ -77,6 +99,9 @@ pub struct Process {
     /// command of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_alaz: bool,
+    /// Nothing is to be told of what it says: its environment or the settings say so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opted_out: bool,
 }
 
 /// One side of an exchange.
@@ -90,6 +115,8 @@ pub struct Endpoint {
     pub pid: u32,
     /// That process's facts, once identity has filled them in.
     pub process: Option<Arc<Process>>,
+    /// What of Kubernetes it is, where that is known.
+    pub resource: Option<Arc<Resource>>,
 }
 
 impl Endpoint {
@@ -99,12 +126,15 @@ impl Endpoint {
     /// An endpoint of which only the address is known.
     #[must_use]
     pub fn at(address: SocketAddr) -> Endpoint {
-        Endpoint { address, pid: 0, process: None }
+        Endpoint { address, pid: 0, process: None, resource: None }
     }
 
     /// The name to show and to aggregate by: the workload, or the address of an unknown host.
     #[must_use]
     pub fn workload(&self) -> CompactString {
+        if let Some(resource) = &self.resource {
+            return resource.workload.clone();
+        }
         match &self.process {
             Some(process) => process.workload.clone(),
             None if self.pid != 0 => Endpoint::UNKNOWN_PROCESS.into(),
@@ -115,11 +145,27 @@ impl Endpoint {
     /// What the name stands for.
     #[must_use]
     pub fn kind(&self) -> EndpointKind {
+        if let Some(resource) = &self.resource {
+            return resource.kind;
+        }
         match &self.process {
             Some(process) => process.kind,
             None if self.pid != 0 => EndpointKind::Process,
             None => EndpointKind::Outbound,
         }
+    }
+
+    /// The Kubernetes namespace; empty outside, and where it is not known.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.resource.as_ref().map_or("", |resource| &resource.namespace)
+    }
+
+    /// The name of the pod; empty where it is none, or not known.
+    #[must_use]
+    pub fn pod(&self) -> &str {
+        let pod = self.resource.as_ref().filter(|resource| resource.kind == EndpointKind::Pod);
+        pod.map_or("", |pod| &pod.name)
     }
 }
 
@@ -141,8 +187,8 @@ impl Serialize for Endpoint {
         out.serialize_field("pid", &self.pid)?;
         out.serialize_field("process", process.map_or("", |p| p.name.as_str()))?;
         out.serialize_field("container", container.map_or("", |c| c.id.as_str()))?;
-        out.serialize_field("pod", "")?;
-        out.serialize_field("namespace", "")?;
+        out.serialize_field("pod", self.pod())?;
+        out.serialize_field("namespace", self.namespace())?;
         out.serialize_field("workload", &self.workload())?;
         out.serialize_field("kind", &self.kind())?;
         out.end()

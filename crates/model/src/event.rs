@@ -1,6 +1,6 @@
 //! What capture yields, in the order in which it happened.
 
-use crate::{Close, Connection, Datagram, Measures, Refused, Segment};
+use crate::{Close, Connection, ConnectionKey, Datagram, Measures, Refused, Segment};
 
 /// A program started in a process (`execve` succeeded).
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct ProcessExec<'a> {
     pub filename: &'a [u8],
     /// The first bytes of the arguments, NUL-separated; may be cut.
     pub arguments: &'a [u8],
+    /// Its environment opts it out: nothing is to be told of what it says.
+    pub opted_out: bool,
 }
 
 /// A process was born of another, whose program it runs on.
@@ -39,6 +41,15 @@ pub struct ProcessExit {
     pub time_ns: u64,
 }
 
+/// A process that was opted out uses a connection: nothing more is told of it, nor how it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptedOut {
+    /// The connection.
+    pub key: ConnectionKey,
+    /// When, ns on the monotonic clock.
+    pub time_ns: u64,
+}
+
 /// One thing that the kernel side saw.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
@@ -52,6 +63,8 @@ pub enum Event<'a> {
     Measures(Measures),
     /// A connection could not be opened.
     Refused(Refused),
+    /// A connection is one of a process that was opted out.
+    OptedOut(OptedOut),
     /// A datagram was sent or received.
     Datagram(Datagram<'a>),
     /// A process was born.
@@ -72,6 +85,7 @@ impl Event<'_> {
             Event::Close(close) => close.time_ns,
             Event::Measures(measures) => measures.time_ns,
             Event::Refused(refused) => refused.time_ns,
+            Event::OptedOut(opted_out) => opted_out.time_ns,
             Event::Datagram(datagram) => datagram.time_ns,
             Event::Fork(fork) => fork.time_ns,
             Event::Exec(exec) => exec.time_ns,

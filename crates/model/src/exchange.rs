@@ -283,6 +283,7 @@ mod tests {
                     kind: EndpointKind::Process,
                     ..Process::default()
                 })),
+                resource: None,
             },
             server: Endpoint::at("10.0.0.9:80".parse().unwrap()),
             message: Message {

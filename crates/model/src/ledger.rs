@@ -30,11 +30,15 @@ pub enum LossReason {
     BufferFull,
     /// The user side's table of connections had no room.
     TooManyConnections,
+    /// Said inside TLS, and nothing tells on which connection.
+    Unlinked,
+    /// Alaz took more of the machine than it may, and left it unread.
+    Guard,
 }
 
 impl LossReason {
     /// Every reason, in the order of the ledger.
-    pub const ALL: [LossReason; 9] = [
+    pub const ALL: [LossReason; 11] = [
         LossReason::RingFull,
         LossReason::ConnectionTableFull,
         LossReason::HookMissed,
@@ -44,6 +48,8 @@ impl LossReason {
         LossReason::Truncated,
         LossReason::BufferFull,
         LossReason::TooManyConnections,
+        LossReason::Unlinked,
+        LossReason::Guard,
     ];
 
     /// Its name in JSON and metrics.
@@ -59,6 +65,8 @@ impl LossReason {
             LossReason::Truncated => "truncated",
             LossReason::BufferFull => "buffer_full",
             LossReason::TooManyConnections => "too_many_connections",
+            LossReason::Unlinked => "unlinked",
+            LossReason::Guard => "guard",
         }
     }
 }
@@ -120,6 +128,8 @@ pub struct Tally {
     pub parsed: u64,
     /// Known not to be needed: bodies, TLS, connections of no known protocol.
     pub counted: u64,
+    /// Of `counted`: of processes that were opted out of being looked at.
+    pub opted_out: u64,
     lost: [u64; LossReason::ALL.len()],
 }
 
@@ -142,6 +152,12 @@ impl Tally {
         self.lost.iter().sum()
     }
 
+    /// Notes what is counted only, since its process was opted out.
+    pub fn leave_out(&mut self, amount: u64) {
+        self.counted += amount;
+        self.opted_out += amount;
+    }
+
     /// Notes a loss.
     pub fn lose(&mut self, reason: LossReason, amount: u64) {
         self.lost[reason as usize] += amount;
@@ -151,6 +167,7 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.parsed += other.parsed;
         self.counted += other.counted;
+        self.opted_out += other.opted_out;
         for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {
             *mine += theirs;
         }
@@ -169,10 +186,13 @@ impl<I: Iterator<Item = (&'static str, u64)> + Clone> Serialize for NonZero<I> {
 impl Serialize for Tally {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let lost = LossReason::ALL.iter().map(|reason| (reason.as_str(), self.lost(*reason)));
-        let mut out = serializer.serialize_map(Some(4))?;
+        let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("seen", &self.seen())?;
         out.serialize_entry("parsed", &self.parsed)?;
         out.serialize_entry("counted", &self.counted)?;
+        if self.opted_out > 0 {
+            out.serialize_entry("opted_out", &self.opted_out)?;
+        }
         out.serialize_entry("lost", &NonZero(lost))?;
         out.end()
     }
@@ -225,6 +245,9 @@ pub struct ExchangeLedger {
     pub reported: u64,
     /// What became of the views that they are made of.
     pub views: ViewLedger,
+    /// Those whose route was not learned from, since there was no room; the route is what the
+    /// shape of its parts says.
+    pub routes_unlearned: u64,
     unpaired: [u64; UnpairedReason::ALL.len()],
 }
 
@@ -244,6 +267,7 @@ impl ExchangeLedger {
     pub fn add(&mut self, other: &ExchangeLedger) {
         self.reported += other.reported;
         self.views.add(&other.views);
+        self.routes_unlearned += other.routes_unlearned;
         for (mine, theirs) in self.unpaired.iter_mut().zip(other.unpaired) {
             *mine += theirs;
         }
@@ -254,10 +278,11 @@ impl Serialize for ExchangeLedger {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let unpaired =
             UnpairedReason::ALL.iter().map(|reason| (reason.as_str(), self.unpaired(*reason)));
-        let mut out = serializer.serialize_map(Some(3))?;
+        let mut out = serializer.serialize_map(Some(4))?;
         out.serialize_entry("reported", &self.reported)?;
         out.serialize_entry("unpaired", &NonZero(unpaired))?;
         out.serialize_entry("views", &self.views)?;
+        out.serialize_entry("routes_unlearned", &self.routes_unlearned)?;
         out.end()
     }
 }
@@ -267,7 +292,7 @@ impl Serialize for ExchangeLedger {
 pub struct ConnectionLedger {
     /// Open now.
     pub open: u64,
-    /// Open now and seen to speak TLS.
+    /// Open now and seen to speak TLS, inside which nothing is known to be spoken.
     pub tls: u64,
     /// Open now and not known to speak anything.
     pub unknown: u64,
@@ -287,17 +312,20 @@ pub struct UntoldConnections {
     pub unseen_end: u64,
     /// Alaz's own.
     pub own: u64,
+    /// Ends at which a process was that is opted out.
+    pub opted_out: u64,
 }
 
 impl UntoldConnections {
     /// Each reason and its count.
     #[must_use]
-    pub fn by_reason(&self) -> [(&'static str, u64); 4] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 5] {
         [
             ("too_many", self.too_many),
             ("role_unknown", self.role_unknown),
             ("unseen_end", self.unseen_end),
             ("own", self.own),
+            ("opted_out", self.opted_out),
         ]
     }
 
@@ -306,6 +334,7 @@ impl UntoldConnections {
         self.role_unknown += other.role_unknown;
         self.unseen_end += other.unseen_end;
         self.own += other.own;
+        self.opted_out += other.opted_out;
     }
 }
 
@@ -361,7 +390,7 @@ impl Serialize for ConnectionLedger {
 /// What the kernel side counted by itself, before anything could be lost on the way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KernelCount {
-    /// Socket calls that moved bytes.
+    /// Calls of sockets and of TLS libraries that moved bytes.
     pub segments: u64,
     /// Bytes that they moved.
     pub bytes: u64,
@@ -370,8 +399,9 @@ pub struct KernelCount {
 /// The whole ledger: per source, and what became of the exchanges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// The kernel's own count of [`socket`](Ledger::socket), which the ledger is not made from. Not
-    /// where packets were read from a capture file, nor of a recording without its end.
+    /// The kernel's own count of [`socket`](Ledger::socket) and [`tls`](Ledger::tls), which the ledger
+    /// is not made from. Not where packets were read from a capture file, nor of a recording without
+    /// its end.
     pub kernel: Option<KernelCount>,
     /// Socket calls.
     pub socket: Balance,
@@ -402,8 +432,8 @@ impl Ledger {
         let kernel = self.kernel?;
         let difference = |kernel: u64, seen: u64| kernel.wrapping_sub(seen) as i64;
         Some((
-            difference(kernel.segments, self.socket.segments.seen()),
-            difference(kernel.bytes, self.socket.bytes.seen()),
+            difference(kernel.segments, self.socket.segments.seen() + self.tls.segments.seen()),
+            difference(kernel.bytes, self.socket.bytes.seen() + self.tls.bytes.seen()),
         ))
     }
 
@@ -505,14 +535,14 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.socket.segments.parsed = 3;
         ledger.socket.segments.lose(LossReason::RingFull, 2);
-        ledger.tls.segments.counted = 1;
+        ledger.tls.segments.leave_out(1);
         ledger.datagram.segments.parsed = 2;
         ledger.exchanges.reported = 1;
         ledger.exchanges.give_up(UnpairedReason::Gap, 1);
         let json = serde_json::to_value(ledger).unwrap();
         assert_eq!(
             json["segments"],
-            serde_json::json!({"seen": 8, "parsed": 5, "counted": 1, "lost": {"ring_full": 2}})
+            serde_json::json!({"seen": 8, "parsed": 5, "counted": 1, "opted_out": 1, "lost": {"ring_full": 2}})
         );
         assert_eq!(json["exchanges"]["reported"], 1);
         assert_eq!(json["exchanges"]["unpaired"], serde_json::json!({"gap": 1}));

@@ -23,15 +23,17 @@ mod endpoint;
 mod event;
 mod exchange;
 mod export;
+mod guard;
 mod ledger;
 mod time;
 
 pub use connection::{Close, CloseReason, Connection, ConnectionKey, Measures, Refused, Role};
 pub use connection_facts::{ConnectFailure, ConnectionEnd, ConnectionFacts};
-pub use endpoint::{Container, Endpoint, EndpointKind, Process};
-pub use event::{Event, ProcessExec, ProcessExit, ProcessFork};
+pub use endpoint::{Container, Endpoint, EndpointKind, Process, Resource};
+pub use event::{Event, OptedOut, ProcessExec, ProcessExit, ProcessFork};
 pub use exchange::{Attributes, Exchange, Message, ObservedBy, Outcome, Protocol, View};
 pub use export::{ExportLedger, ExportLoss, LeftOut};
+pub use guard::{GuardState, GuardStep};
 pub use ledger::{
     Balance, ConnectionLedger, ExchangeLedger, KernelCount, Ledger, LossReason, Tally,
     UnpairedReason, UntoldConnections, ViewLedger,

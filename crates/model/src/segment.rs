@@ -33,10 +33,14 @@ pub enum Source {
     Tls,
 }
 
+/// `PLAINTEXT_UNANCHORED` of `bpf/abi.h`. No stream is as long.
+const UNANCHORED: u64 = 1 << 62;
+
 /// A place in one direction's byte stream.
 ///
 /// 64 bits wide, and its low 32 bits are the TCP sequence number (RFC 9293 §3.4). Both ends of a
-/// connection therefore give the same byte the same position, which is how their two views join.
+/// connection therefore give the same byte the same position, which is how their two views join. What
+/// is said inside TLS is counted from its first byte on, see [`is_anchored`](Position::is_anchored).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
@@ -54,6 +58,13 @@ impl Position {
     #[must_use]
     pub fn sequence(self) -> u32 {
         self.0 as u32
+    }
+
+    /// Of plaintext inside TLS: whether this end saw all that was said before, so that the other end
+    /// gives the byte the same position. Else it is only good for the order on this end.
+    #[must_use]
+    pub fn is_anchored(self) -> bool {
+        self.0 & UNANCHORED == 0
     }
 
     /// `bytes` further on.
@@ -91,8 +102,9 @@ pub struct Segment<'a> {
     /// The last bytes, when `head` does not reach the end; what lies between was only counted.
     pub tail: &'a [u8],
     /// Sends: when the bytes left, as far as the kernel tells: the transport's own stamp of its last
-    /// transmission, if it had begun to transmit these bytes when the call ended. Receives, and else:
-    /// when the call ended. Ns on the monotonic clock.
+    /// transmission, if it had begun to transmit these bytes when the call ended; of what was given
+    /// to a TLS library, when the call began. Receives, and else: when the call ended. Ns on the
+    /// monotonic clock.
     pub started_ns: u64,
     /// When the call ended, ns on the monotonic clock. Never before `started_ns`.
     pub ended_ns: u64,
@@ -154,6 +166,14 @@ mod tests {
         assert_eq!(before.sequence(), 0xffff_ff80);
         assert_eq!(after.sequence(), 0x80);
         assert_eq!(after.since(before), 0x100);
+    }
+
+    #[test]
+    fn what_follows_the_unanchored_is_so_too() {
+        assert!(Position(0).is_anchored() && Position(1 << 40).is_anchored());
+        let unanchored = Position((1 << 62) + 7);
+        assert!(!unanchored.is_anchored() && !unanchored.plus(1 << 40).is_anchored());
+        assert!(unanchored.since(Position(1 << 40)) > 0);
     }
 
     #[test]

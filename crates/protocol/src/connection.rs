@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use alaz_model::{
-    Close, CloseReason, Connection as Opened, ConnectionKey, Direction, ExchangeLedger, Position,
-    Protocol, Role, Segment, UnpairedReason, View,
+    Balance, Close, CloseReason, Connection as Opened, ConnectionKey, Direction, ExchangeLedger,
+    LossReason, Position, Protocol, Role, Segment, Source, UnpairedReason, View,
 };
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Facts, PROTOCOLS, Side, Start};
+use crate::engine::Wish;
+use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::{Books, End, Input, Origin, Reader, Step, Stream};
 use crate::tls;
@@ -18,7 +20,7 @@ const TRIES: u32 = 8;
 /// side begins to speak.
 const LOOK_AGAIN: u32 = 64;
 /// Between two wishes for more of one connection.
-const WISH_AGAIN_NS: u64 = 10_000_000_000;
+pub(crate) const WISH_AGAIN_NS: u64 = 10_000_000_000;
 /// A connection that disappointed so often is not believed any more.
 pub(crate) const WITHDRAWALS_MAX: u32 = 2;
 
@@ -45,8 +47,10 @@ pub(crate) struct Connection {
     pub(crate) listed: bool,
     /// When something last happened, ns.
     pub(crate) active_ns: u64,
-    /// When it was last wished that more of it be copied, ns; 0: never.
+    /// When it was last wished that more of it be copied, or nothing, ns; 0: never.
     wished_ns: u64,
+    /// What is said inside TLS, as far as a library tells: a connection of its own.
+    inside: Option<Box<Connection>>,
 }
 
 /// What a connection speaks, as far as is known.
@@ -59,6 +63,17 @@ enum Talk {
     Tls,
     /// Not to be looked at: Alaz's own.
     Excluded,
+}
+
+impl Talk {
+    /// Whatever else is said on the connection, nothing of it will be read.
+    fn needs_nothing(&self) -> bool {
+        match self {
+            Talk::Tls | Talk::Excluded => true,
+            Talk::Undecided { withdrawals, .. } => *withdrawals >= WITHDRAWALS_MAX,
+            Talk::Speaks { .. } => false,
+        }
+    }
 }
 
 /// What a connection speaks, for the ledger.
@@ -83,8 +98,29 @@ pub(crate) enum Departure {
 /// What all connections write to.
 pub(crate) struct Desk<'a> {
     pub(crate) books: Books<'a>,
+    /// Of what is said inside TLS; the balance in `books` is that of what the sockets moved.
+    pub(crate) tls: &'a mut Balance,
     pub(crate) exchanges: &'a mut ExchangeLedger,
     pub(crate) views: &'a mut Vec<View>,
+    pub(crate) topics: &'a mut TopicNames,
+}
+
+impl Desk<'_> {
+    /// For what is said inside TLS.
+    fn inside(&mut self) -> Desk<'_> {
+        Desk {
+            books: Books {
+                balance: self.tls,
+                held_total: self.books.held_total,
+                limits: self.books.limits,
+                uncopied: self.books.uncopied,
+            },
+            tls: self.books.balance,
+            exchanges: self.exchanges,
+            views: self.views,
+            topics: self.topics,
+        }
+    }
 }
 
 impl Connection {
@@ -115,6 +151,7 @@ impl Connection {
             listed: false,
             active_ns: opened.time_ns,
             wished_ns: 0,
+            inside: None,
         };
         connection.set_role(opened.role);
         connection
@@ -127,12 +164,63 @@ impl Connection {
     pub(crate) fn verdict(&self) -> Verdict {
         match &self.talk {
             Talk::Speaks { protocol, .. } => Verdict::Speaks(*protocol),
-            Talk::Tls => Verdict::Tls,
+            Talk::Tls => match self.inside.as_ref().map(|inside| inside.verdict()) {
+                Some(Verdict::Speaks(protocol)) => Verdict::Speaks(protocol),
+                _ => Verdict::Tls,
+            },
             Talk::Undecided { .. } | Talk::Excluded => Verdict::Unknown,
         }
     }
 
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, desk: &mut Desk<'_>) {
+        match (segment.source, &self.talk) {
+            (Source::Socket, _) => self.read(segment, desk),
+            (Source::Tls, Talk::Tls) => {
+                self.active_ns = self.active_ns.max(segment.ended_ns);
+                let facts = self.facts;
+                let (local, remote) = (self.local, self.remote);
+                let inside = self.inside.get_or_insert_with(|| {
+                    Box::new(Connection::inside(facts, local, remote, segment))
+                });
+                inside.read(segment, &mut desk.inside());
+            }
+            (Source::Tls, Talk::Excluded) => {
+                desk.tls.segments.counted += 1;
+                desk.tls.bytes.counted += u64::from(segment.length);
+            }
+            // What the connection carries is no TLS: the library used it for something else.
+            (Source::Tls, _) => {
+                desk.tls.segments.lose(LossReason::Unlinked, 1);
+                desk.tls.bytes.lose(LossReason::Unlinked, u64::from(segment.length));
+            }
+        }
+    }
+
+    /// What is said inside TLS, of which this is the first segment that came.
+    fn inside(
+        facts: Facts,
+        local: SocketAddr,
+        remote: SocketAddr,
+        first: &Segment<'_>,
+    ) -> Connection {
+        let beginning = first.position.is_anchored().then_some(Position(0));
+        let opened = Opened {
+            key: facts.key,
+            local,
+            remote,
+            network_namespace: facts.network_namespace,
+            role: facts.role,
+            send: beginning,
+            receive: beginning,
+            time_ns: first.ended_ns,
+            mid_stream: beginning.is_none(),
+        };
+        let mut inside = Connection::new(&opened, false);
+        inside.facts.tls = true;
+        inside
+    }
+
+    fn read(&mut self, segment: &Segment<'_>, desk: &mut Desk<'_>) {
         self.active_ns = self.active_ns.max(segment.ended_ns);
         let direction = segment.direction;
         self.turned |= self.last.replace(direction) != Some(direction);
@@ -144,22 +232,40 @@ impl Connection {
         self.leave_body_after(direction.opposite());
     }
 
-    /// Whether more of it should be copied than the ends of long calls, of which this was one. A wish
-    /// that was not granted, or only for a while, comes again.
-    pub(crate) fn wishes_depth(&mut self, now_ns: u64) -> bool {
-        let Talk::Speaks { protocol, .. } = self.talk else { return false };
-        let wants = PROTOCOLS.iter().any(|it| it.protocol == protocol && it.wants_depth);
-        let is_due = self.wished_ns == 0 || now_ns.saturating_sub(self.wished_ns) > WISH_AGAIN_NS;
-        if wants && is_due {
-            self.wished_ns = now_ns.max(1);
+    /// Whether more of it should be copied, or nothing, than was of this segment. A wish that was not
+    /// granted, or only for a while, comes again.
+    pub(crate) fn wish(&mut self, segment: &Segment<'_>) -> Option<Wish> {
+        if segment.source == Source::Tls {
+            let wish = self.inside.as_mut()?.wish_for(segment);
+            // What is not copied of it is what the socket moves.
+            return wish.filter(|wish| *wish == Wish::More);
         }
-        wants && is_due
+        self.wish_for(segment)
+    }
+
+    fn wish_for(&mut self, segment: &Segment<'_>) -> Option<Wish> {
+        let (now_ns, copied) = (segment.ended_ns, segment.copied());
+        let wish = match &self.talk {
+            Talk::Speaks { protocol, .. } if copied < segment.length as usize => {
+                let wants = PROTOCOLS.iter().any(|it| it.protocol == *protocol && it.wants_depth);
+                wants.then_some(Wish::More)
+            }
+            talk => (copied > 0 && talk.needs_nothing()).then_some(Wish::Nothing),
+        }?;
+        if self.wished_ns != 0 && now_ns.saturating_sub(self.wished_ns) <= WISH_AGAIN_NS {
+            return None;
+        }
+        self.wished_ns = now_ns.max(1);
+        Some(wish)
     }
 
     /// Returns whether something still waits for a watermark.
     pub(crate) fn advance(&mut self, watermark_ns: u64, desk: &mut Desk<'_>) -> bool {
         self.read_on(watermark_ns, desk);
         self.dialogue(desk, |dialogue, context| dialogue.advance(watermark_ns, context));
+        if let Some(inside) = &mut self.inside {
+            inside.advance(watermark_ns, &mut desk.inside());
+        }
         self.is_waiting()
     }
 
@@ -187,7 +293,10 @@ impl Connection {
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        self.closing.is_some() || self.send.is_waiting() || self.receive.is_waiting()
+        self.closing.is_some()
+            || self.send.is_waiting()
+            || self.receive.is_waiting()
+            || self.inside.as_ref().is_some_and(|inside| inside.is_waiting())
     }
 
     /// It has ended, but a segment from before that may still come.
@@ -201,14 +310,25 @@ impl Connection {
         (close.time_ns <= horizon_ns || self.is_whole(close)).then_some(*close)
     }
 
-    /// Whether everything up to this end has come.
+    /// Whether everything up to this end has come. Nothing tells where what is said inside TLS ends.
     pub(crate) fn is_whole(&self, close: &Close) -> bool {
-        self.send.reaches(close.send) && self.receive.reaches(close.receive)
+        self.inside.is_none()
+            && self.send.reaches(close.send)
+            && self.receive.reaches(close.receive)
     }
 
     /// Its last. Where its end was told of, that counts, whatever happens to it now.
     pub(crate) fn depart(&mut self, departure: Departure, desk: &mut Desk<'_>) {
         let departure = self.closing.map_or(departure, Departure::Ended);
+        if let Some(mut inside) = self.inside.take() {
+            let departure = match departure {
+                Departure::Ended(close) => {
+                    Departure::Ended(Close { send: None, receive: None, ..close })
+                }
+                other => other,
+            };
+            inside.depart(departure, &mut desk.inside());
+        }
         // First what is there, then what is missing.
         self.read_on(u64::MAX, desk);
         let mut seen = [true; 2];
@@ -232,6 +352,11 @@ impl Connection {
         let [_, is_answer_seen] = seen;
         let ending = Ending { reason, is_answer_seen };
         self.dialogue(desk, |dialogue, context| dialogue.close(ending, context));
+    }
+
+    /// Whether its bytes are known not to be needed.
+    pub(crate) fn is_passed_by(&self) -> bool {
+        matches!(self.talk, Talk::Tls | Talk::Excluded)
     }
 
     /// When what was read in one direction took the verdict back, nothing in the other is a body by
@@ -270,6 +395,7 @@ impl Connection {
                 facts: &self.facts,
                 views: desk.views,
                 exchanges: desk.exchanges,
+                topics: desk.topics,
                 limits: desk.books.limits,
             };
             act(dialogue.as_mut(), &mut context);
@@ -298,10 +424,11 @@ impl Connection {
             mid_stream: &mut self.mid_stream,
             views: desk.views,
             exchanges: desk.exchanges,
+            topics: desk.topics,
             limits,
         };
-        let books =
-            Books { balance: desk.books.balance, held_total: desk.books.held_total, limits };
+        let Books { balance, held_total, uncopied, .. } = &mut desk.books;
+        let books = Books { balance, held_total, limits, uncopied: *uncopied };
         (stream, ear, books)
     }
 }
@@ -318,6 +445,7 @@ struct Ear<'a> {
     mid_stream: &'a mut bool,
     views: &'a mut Vec<View>,
     exchanges: &'a mut ExchangeLedger,
+    topics: &'a mut TopicNames,
     limits: &'a Limits,
 }
 
@@ -336,6 +464,7 @@ impl Ear<'_> {
             facts: self.facts,
             views: self.views,
             exchanges: self.exchanges,
+            topics: self.topics,
             limits: self.limits,
         };
         Some(act(dialogue.as_mut(), side, &mut context))
@@ -396,6 +525,15 @@ impl Ear<'_> {
         is_server && !*self.mid_stream && !input.forced
     }
 
+    /// Lets another protocol's dialogue read on, where the present one says so.
+    fn hand_over(&mut self) {
+        if let Talk::Speaks { protocol, dialogue, .. } = self.talk
+            && let Some(successor) = dialogue.successor()
+        {
+            (*protocol, *dialogue) = (successor.protocol, successor.dialogue);
+        }
+    }
+
     fn withdraw(&mut self, withdrawals: u32) -> Step {
         self.dialogue(|dialogue, _, context| dialogue.withdraw(context));
         *self.withdrawn = true;
@@ -418,7 +556,9 @@ impl Reader for Ear<'_> {
             Talk::Speaks { withdrawals, .. } => {
                 let step =
                     self.dialogue(|dialogue, side, context| dialogue.read(side, input, context));
-                step.flatten().unwrap_or_else(|| self.withdraw(withdrawals))
+                let step = step.flatten().unwrap_or_else(|| self.withdraw(withdrawals));
+                self.hand_over();
+                step
             }
         }
     }
@@ -435,7 +575,8 @@ impl Reader for Ear<'_> {
     }
 
     fn can_miss(&mut self) -> bool {
-        self.dialogue(|dialogue, side, _| dialogue.can_miss(side)).unwrap_or(false)
+        let can_miss = self.dialogue(|dialogue, side, _| dialogue.can_miss(side));
+        can_miss.unwrap_or_else(|| self.talk.needs_nothing())
     }
 
     fn lost(&mut self, reason: UnpairedReason) {

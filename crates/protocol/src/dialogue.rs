@@ -7,6 +7,7 @@ use alaz_model::{
     View,
 };
 
+use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::{Input, Origin, Step};
 
@@ -35,6 +36,8 @@ pub(crate) struct Context<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) views: &'a mut Vec<View>,
     pub(crate) exchanges: &'a mut ExchangeLedger,
+    /// Names of Kafka's topics, as any connection was heard to tell them.
+    pub(crate) topics: &'a mut TopicNames,
     pub(crate) limits: &'a Limits,
 }
 
@@ -110,6 +113,18 @@ pub(crate) trait Dialogue: Send {
 
     /// These bytes were never this protocol: everything pending is given up.
     fn withdraw(&mut self, context: &mut Context<'_>);
+
+    /// Both sides have agreed on another protocol: who reads on, from the step on that was just
+    /// given. It has taken over what is pending.
+    fn successor(&mut self) -> Option<Successor> {
+        None
+    }
+}
+
+/// The dialogue that takes the place of another.
+pub(crate) struct Successor {
+    pub(crate) protocol: Protocol,
+    pub(crate) dialogue: Box<dyn Dialogue>,
 }
 
 /// How a connection has ended.

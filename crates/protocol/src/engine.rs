@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use alaz_model::{Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Segment, View};
+use alaz_model::{
+    Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Segment, Source, View,
+};
 use hashbrown::HashMap;
 
 use crate::connection::{Connection, Departure, Desk, Verdict};
+use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::Books;
 
@@ -25,12 +28,25 @@ pub struct Engine {
     /// Connections in which something waits for a watermark.
     waiting: Vec<ConnectionKey>,
     held_total: usize,
-    /// Connections of which more should be copied; at most as many as there are.
-    wishes: Vec<ConnectionKey>,
+    /// Connections of which more should be copied, or nothing; at most as many as there are.
+    wishes: Vec<(ConnectionKey, Wish)>,
+    /// Processes that were found to speak TLS; at most as many as connections.
+    tls_speakers: Vec<u32>,
+    /// What one connection tells and others speak of.
+    topics: TopicNames,
     ledger: Ledger,
     swept_ns: u64,
     /// Until then no connection is worth forgetting.
     forget_ns: u64,
+}
+
+/// How much should be copied of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Long calls whole: its protocol says more than once in a call what must be known.
+    More,
+    /// Nothing, for good: it speaks TLS, or what will never be understood.
+    Nothing,
 }
 
 type State = foldhash::fast::RandomState;
@@ -47,6 +63,8 @@ impl Engine {
             waiting: Vec::new(),
             held_total: 0,
             wishes: Vec::new(),
+            tls_speakers: Vec::new(),
+            topics: TopicNames::default(),
             ledger: Ledger::default(),
             swept_ns: 0,
             forget_ns: 0,
@@ -81,6 +99,26 @@ impl Engine {
 
     /// Bytes moved; exchanges that they complete go to `views`.
     pub fn segment(&mut self, segment: &Segment<'_>, views: &mut Vec<View>) {
+        self.take(segment, LossReason::Unreadable, views);
+    }
+
+    /// Bytes moved that are not to be read, though they were copied. Where they would have been
+    /// needed, they are lost for the reason [`LossReason::Guard`], like any that could not be read.
+    pub fn leave_unread(&mut self, segment: &Segment<'_>, views: &mut Vec<View>) {
+        // What is known not to be needed is not read either way.
+        let is_passed_by = |known: &Connection| {
+            segment.source == Source::Socket && known.key() == segment.key && known.is_passed_by()
+        };
+        if self.connections.get(&segment.key.socket).is_some_and(is_passed_by) {
+            return self.segment(segment, views);
+        }
+        let unread = Segment { head: &[], tail: &[], ..*segment };
+        self.take(&unread, LossReason::Guard, views);
+    }
+
+    /// Takes a segment of which something may not have been copied, for this reason where that is all
+    /// of it.
+    fn take(&mut self, segment: &Segment<'_>, uncopied: LossReason, views: &mut Vec<View>) {
         let key = segment.key;
         let known = self.connections.get_mut(&key.socket);
         let Some(connection) = known.filter(|known| known.key() == key) else {
@@ -90,13 +128,21 @@ impl Engine {
             balance.bytes.lose(reason, u64::from(segment.length));
             return;
         };
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let mut desk =
+            desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
+        desk.books.uncopied = uncopied;
+        let was_tls = connection.verdict() == Verdict::Tls;
         connection.segment(segment, &mut desk);
-        if segment.copied() < segment.length as usize
-            && self.wishes.len() < self.limits.connections
-            && connection.wishes_depth(segment.ended_ns)
+        if !was_tls
+            && connection.verdict() == Verdict::Tls
+            && self.tls_speakers.len() < self.limits.connections
         {
-            self.wishes.push(key);
+            self.tls_speakers.push(segment.pid);
+        }
+        if self.wishes.len() < self.limits.connections
+            && let Some(wish) = connection.wish(segment)
+        {
+            self.wishes.push((key, wish));
         }
         if let Some(close) = connection.due_close(0) {
             self.remove(key.socket, Departure::Ended(close), views);
@@ -140,7 +186,8 @@ impl Engine {
     /// without.
     pub fn advance(&mut self, watermark_ns: u64, views: &mut Vec<View>) {
         let horizon_ns = watermark_ns.saturating_sub(self.limits.lateness_ns);
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let mut desk =
+            desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
         self.waiting.retain(|key| {
             let known = self.connections.get_mut(&key.socket);
             let Some(connection) = known.filter(|known| known.key() == *key) else { return false };
@@ -160,15 +207,21 @@ impl Engine {
         }
     }
 
-    /// Connections of which more should be copied from now on than the ends of long calls, each told
-    /// once, and again after 10 s if that was not enough.
-    pub fn take_wishes(&mut self) -> std::vec::Drain<'_, ConnectionKey> {
+    /// Connections of which more should be copied from now on, or less, than the ends of long calls,
+    /// each told once, and again after 10 s if that was not heard.
+    pub fn take_wishes(&mut self) -> std::vec::Drain<'_, (ConnectionKey, Wish)> {
         self.wishes.drain(..)
+    }
+
+    /// Processes on one of whose connections TLS was found, once for each.
+    pub fn take_tls_speakers(&mut self) -> std::vec::Drain<'_, u32> {
+        self.tls_speakers.drain(..)
     }
 
     /// Nothing more will come. Requests that are still being answered are not reported.
     pub fn finish(&mut self, views: &mut Vec<View>) {
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let mut desk =
+            desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
         for (_, mut connection) in self.connections.drain() {
             connection.depart(Departure::Open, &mut desk);
         }
@@ -210,7 +263,8 @@ impl Engine {
 
     fn remove(&mut self, socket: u64, departure: Departure, views: &mut Vec<View>) {
         if let Some(mut connection) = self.connections.remove(&socket) {
-            let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+            let mut desk =
+                desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
             connection.depart(departure, &mut desk);
         }
     }
@@ -222,7 +276,8 @@ impl Engine {
             return;
         }
         let mut oldest_ns = u64::MAX;
-        let mut desk = desk(&mut self.ledger, &mut self.held_total, &self.limits, views);
+        let mut desk =
+            desk(&mut self.ledger, &mut self.held_total, &mut self.topics, &self.limits, views);
         let old = self.connections.extract_if(|_, connection| {
             let until_ns = connection.active_ns.saturating_add(FORGOTTEN_NS);
             if until_ns > now_ns {
@@ -259,13 +314,21 @@ impl Engine {
 fn desk<'a>(
     ledger: &'a mut Ledger,
     held_total: &'a mut usize,
+    topics: &'a mut TopicNames,
     limits: &'a Limits,
     views: &'a mut Vec<View>,
 ) -> Desk<'a> {
     Desk {
-        books: Books { balance: &mut ledger.socket, held_total, limits },
+        books: Books {
+            balance: &mut ledger.socket,
+            held_total,
+            limits,
+            uncopied: LossReason::Unreadable,
+        },
+        tls: &mut ledger.tls,
         exchanges: &mut ledger.exchanges,
         views,
+        topics,
     }
 }
 

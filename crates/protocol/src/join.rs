@@ -7,6 +7,7 @@
 
 mod ends;
 mod exchange;
+mod inside;
 mod strangers;
 
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use hashbrown::{HashMap, HashSet};
 
 use ends::Ends;
 pub(crate) use exchange::{alone, join};
+use inside::Inside;
 use strangers::{Met, Strangers};
 
 type State = foldhash::fast::RandomState;
@@ -51,6 +53,8 @@ pub struct Join {
     limits: JoinLimits,
     ends: Ends,
     waiting: HashMap<Place, View, State>,
+    /// Those of what is said inside TLS.
+    inside: Inside,
     strangers: Strangers,
     /// When the oldest that waits may be reported alone, at the earliest.
     due_ns: u64,
@@ -77,6 +81,7 @@ impl Join {
             limits,
             ends: Ends::new(limits.connections),
             waiting: HashMap::default(),
+            inside: Inside::default(),
             strangers: Strangers::default(),
             due_ns: u64::MAX,
             alone: HashSet::default(),
@@ -106,6 +111,10 @@ impl Join {
         self.ledger.seen += 1;
         let (client, server) = self.ends.addresses(&view);
         let place = Place { client, server, sequence: view.request_position.sequence() };
+        if view.tls {
+            self.view_inside(place, view, clock, out);
+            return;
+        }
         if let Some(other) = self.waiting.remove(&place) {
             if is_other_half(&view, &other) {
                 self.join_halves(view, other, clock, out);
@@ -133,10 +142,25 @@ impl Join {
         self.waiting.insert(place, view);
     }
 
+    /// A view of what is said inside TLS, whose positions are not those on the wire.
+    fn view_inside(&mut self, place: Place, view: View, clock: &Clock, out: &mut Vec<Exchange>) {
+        let addresses = (place.client, place.server);
+        if let Some(other) = self.inside.take_half(&addresses, &view) {
+            self.join_halves(view, other, clock, out);
+        } else if view.request_position.is_anchored() && self.alone.remove(&place) {
+            self.ledger.late += 1;
+        } else if self.ends.has_other(&view) && !self.is_full() {
+            self.wait_until(view.ended_ns);
+            self.inside.wait(addresses, view);
+        } else {
+            out.push(alone(view, clock));
+        }
+    }
+
     /// What became of all views so far.
     #[must_use]
     pub fn ledger(&self) -> ViewLedger {
-        let waiting = self.waiting.len() + self.strangers.len();
+        let waiting = self.waiting.len() + self.inside.len() + self.strangers.len();
         ViewLedger { waiting: waiting as u64, ..self.ledger }
     }
 
@@ -189,7 +213,7 @@ impl Join {
     }
 
     fn is_full(&self) -> bool {
-        self.waiting.len() + self.strangers.len() >= self.limits.waiting
+        self.waiting.len() + self.inside.len() + self.strangers.len() >= self.limits.waiting
     }
 
     fn wait_until(&mut self, ended_ns: u64) {
@@ -208,6 +232,11 @@ impl Join {
             self.ends.miss(stranger.key);
             due.push((None, stranger));
         }
+        for ((client, server), view) in self.inside.take(is_due) {
+            let sequence = view.request_position.sequence();
+            let is_known = view.request_position.is_anchored();
+            due.push((is_known.then_some(Place { client, server, sequence }), view));
+        }
         due.sort_by_key(|(_, view)| view.started_ns);
         for (place, view) in due {
             match place {
@@ -216,7 +245,8 @@ impl Join {
             }
         }
         let waiting = self.waiting.values().map(|view| view.ended_ns).min();
-        let next = waiting.into_iter().chain(self.strangers.first_ended_ns()).min();
+        let others = [self.inside.first_ended_ns(), self.strangers.first_ended_ns()];
+        let next = waiting.into_iter().chain(others.into_iter().flatten()).min();
         self.due_ns = next.map_or(u64::MAX, |ended_ns| ended_ns.saturating_add(patience_ns));
     }
 

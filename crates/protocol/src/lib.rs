@@ -86,6 +86,7 @@ mod kafka;
 mod limits;
 mod mongodb;
 mod mysql;
+mod numbered;
 mod pattern;
 mod postgresql;
 mod redis;
@@ -97,6 +98,6 @@ mod testing;
 mod tls;
 
 pub use dns::{DatagramLimits, Datagrams};
-pub use engine::Engine;
+pub use engine::{Engine, Wish};
 pub use join::{Join, JoinLimits};
 pub use limits::Limits;

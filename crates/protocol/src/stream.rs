@@ -99,6 +99,8 @@ pub(crate) struct Books<'a> {
     pub(crate) balance: &'a mut Balance,
     pub(crate) held_total: &'a mut usize,
     pub(crate) limits: &'a Limits,
+    /// Why nothing of a segment was copied, of those that are taken now.
+    pub(crate) uncopied: LossReason,
 }
 
 #[derive(Default)]
@@ -158,7 +160,7 @@ impl Stream {
         let at = *self.at.get_or_insert(segment.position);
         let ahead = segment.position.since(at);
         if ahead == 0 && self.held.is_empty() {
-            self.deliver(&Piece::of(segment), false, reader, books);
+            self.deliver(&Piece::of(segment, books), false, reader, books);
         } else if ahead >= 0 {
             self.held.insert(segment, books);
             self.go_on(None, false, reader, books);
@@ -302,7 +304,7 @@ impl Stream {
             return;
         }
         if hole > 0 {
-            let reason = if copied == 0 { LossReason::Unreadable } else { LossReason::Truncated };
+            let reason = if copied == 0 { piece.uncopied } else { LossReason::Truncated };
             self.hole(hole, reason, reader, books);
         }
         if let Some(unread) = self.show(piece.tail, false, forced, reader, books) {
@@ -443,8 +445,15 @@ impl Stream {
         let origin = self.marks.newest();
         let at = self.at.unwrap_or_default();
         if let Some(unread) = self.show_all(&[], false, false, reader, books) {
-            let rest =
-                Piece { position: at, length: 0, head: &[], tail: &[], origin, marked: true };
+            let rest = Piece {
+                position: at,
+                length: 0,
+                head: &[],
+                tail: &[],
+                origin,
+                marked: true,
+                uncopied: books.uncopied,
+            };
             self.stall(unread, &rest, 0, books);
             return;
         }
@@ -544,6 +553,7 @@ impl Stream {
             tail: piece.tail.to_vec(),
             origin: piece.origin,
             marked: true,
+            uncopied: piece.uncopied,
         };
         self.held.push_front(held, books);
         self.marks.settle(Some(position), books);

@@ -16,6 +16,8 @@ pub(crate) struct Said {
     pub(crate) length: u32,
     pub(crate) head: Vec<u8>,
     pub(crate) tail: Vec<u8>,
+    /// Told of, and not to be read.
+    pub(crate) unread: bool,
 }
 
 impl Said {
@@ -36,6 +38,7 @@ impl Said {
             length: bytes.len() as u32,
             head: bytes[..head].to_vec(),
             tail: bytes[bytes.len() - tail..].to_vec(),
+            unread: false,
         }
     }
 
@@ -109,7 +112,11 @@ impl Wire {
     pub(crate) fn give(&mut self, said: &Said) {
         self.given.0 += 1;
         self.given.1 += u64::from(said.length);
-        self.engine.segment(&said.segment(KEY), &mut self.views);
+        let segment = said.segment(KEY);
+        match said.unread {
+            true => self.engine.leave_unread(&segment, &mut self.views),
+            false => self.engine.segment(&segment, &mut self.views),
+        }
     }
 
     pub(crate) fn client(&mut self, bytes: impl AsRef<[u8]>) -> &mut Wire {
@@ -234,6 +241,8 @@ pub(crate) struct Damage {
     harms: Vec<(prop::sample::Index, u8)>,
     /// So many of the last segments are lost besides.
     lost_at_end: usize,
+    /// So many segments from there on are not to be read.
+    unread: Option<(prop::sample::Index, usize)>,
     how: How,
     is_last_late: bool,
 }
@@ -241,7 +250,7 @@ pub(crate) struct Damage {
 /// No damage.
 impl From<How> for Damage {
     fn from(how: How) -> Damage {
-        Damage { harms: Vec::new(), lost_at_end: 0, how, is_last_late: false }
+        Damage { harms: Vec::new(), lost_at_end: 0, unread: None, how, is_last_late: false }
     }
 }
 
@@ -249,6 +258,7 @@ impl From<How> for Damage {
 pub(crate) fn damages() -> impl Strategy<Value = Damage> {
     let harms = proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..4), 0..8);
     let lost_at_end = prop_oneof![3 => Just(0_usize), 2 => 1_usize..4];
+    let unread = proptest::option::weighted(0.25, (any::<prop::sample::Index>(), 1_usize..6));
     let how = prop_oneof![
         Just(How::Open),
         Just(How::Unseen),
@@ -256,17 +266,19 @@ pub(crate) fn damages() -> impl Strategy<Value = Damage> {
         Just(How::Closed(CloseReason::Finished)),
         Just(How::Closed(CloseReason::Reset)),
     ];
-    let parts = (harms, lost_at_end, how, any::<bool>());
-    parts.prop_map(|(harms, lost_at_end, how, is_last_late)| Damage {
+    let parts = (harms, lost_at_end, unread, how, any::<bool>());
+    parts.prop_map(|(harms, lost_at_end, unread, how, is_last_late)| Damage {
         harms,
         lost_at_end,
+        unread,
         how,
         is_last_late,
     })
 }
 
 /// Harms a conversation: at each place a segment is dropped, doubled, swapped with the next, or
-/// less of it was copied; then some of the last are dropped. Returns how it ends in truth.
+/// less of it was copied; then some of the last are dropped, and some are left unread. Returns how it
+/// ends in truth.
 pub(crate) fn damage(said: &mut Vec<Said>, damage: &Damage) -> Ending {
     let ending = Ending {
         how: damage.how,
@@ -296,6 +308,12 @@ pub(crate) fn damage(said: &mut Vec<Said>, damage: &Damage) -> Ending {
         }
     }
     said.truncate(said.len().saturating_sub(damage.lost_at_end));
+    if let Some((from, length)) = damage.unread
+        && !said.is_empty()
+    {
+        let from = from.index(said.len());
+        said.iter_mut().skip(from).take(length).for_each(|said| said.unread = true);
+    }
     ending
 }
 
@@ -303,6 +321,46 @@ fn end(said: &[Said], direction: Direction, otherwise: u64) -> Position {
     let ours = said.iter().filter(|said| said.direction == direction);
     let end = ours.map(|said| said.position + u64::from(said.length)).max();
     Position(end.unwrap_or(otherwise))
+}
+
+/// Any bytes, by the client or not; before some of them something was said and not seen.
+pub(crate) type Noise = Vec<(bool, Vec<u8>, bool)>;
+
+pub(crate) fn noise() -> impl Strategy<Value = Noise> {
+    let bytes = proptest::collection::vec(any::<u8>(), 1..60);
+    proptest::collection::vec((any::<bool>(), bytes, prop::bool::weighted(0.05)), 1..40)
+}
+
+/// Hears all that, and the end of the connection.
+pub(crate) fn hear(wire: &mut Wire, noise: Noise) {
+    for (by_client, bytes, is_after_a_gap) in noise {
+        if is_after_a_gap {
+            wire.unseen(by_client, &bytes);
+        }
+        if by_client {
+            wire.client(&bytes)
+        } else {
+            wire.server(&bytes)
+        };
+    }
+    wire.pause(2_000_000_000).close(CloseReason::Finished);
+}
+
+/// Bytes to be replaced, by segment and place in it.
+pub(crate) type Mutations = Vec<(prop::sample::Index, prop::sample::Index, u8)>;
+
+pub(crate) fn mutations() -> impl Strategy<Value = Mutations> {
+    let places = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>());
+    proptest::collection::vec(places, 1..20)
+}
+
+pub(crate) fn mutate(said: &mut [Said], mutations: &Mutations) {
+    for (segment, byte, value) in mutations {
+        let head = &mut segment.get_mut(said).head;
+        if !head.is_empty() {
+            *byte.get_mut(head) = *value;
+        }
+    }
 }
 
 /// Whether a view says nothing that is not so, given that in truth this was all asked and wholly

@@ -45,6 +45,12 @@ impl Follow {
         let _ = self.sender.send(Arc::new(Batch { first, exchanges }));
     }
 
+    /// So many exchanges are not sent; readers are told.
+    pub(crate) fn skip(&self, exchanges: u64) {
+        self.sent.fetch_add(exchanges, Ordering::Relaxed);
+        self.send(Vec::new());
+    }
+
     /// A new reader, from now on; `None` when there are too many.
     pub(crate) fn reader(&self) -> Option<Reader> {
         if self.sender.receiver_count() >= READERS {
@@ -141,6 +147,19 @@ mod tests {
             seen += received.exchanges.len() as u64;
         }
         assert_eq!((lost, seen), (40, BATCHES as u64 * 4));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_sent_is_told() {
+        let follow = Follow::default();
+        let mut reader = follow.reader().unwrap();
+        send(&follow, 2);
+        follow.skip(7);
+        let received = reader.receive().await.unwrap();
+        assert_eq!((received.lost, received.exchanges.len()), (7, 2));
+        send(&follow, 1);
+        let received = reader.receive().await.unwrap();
+        assert_eq!((received.lost, received.exchanges.len()), (0, 1));
     }
 
     #[test]

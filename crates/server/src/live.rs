@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Tr
 use std::time::{Duration, Instant};
 
 use alaz_flow::{Limits, Recorder};
-use alaz_model::{ConnectionFacts, Exchange, ExportLedger, Ledger, UnixNanos};
+use alaz_model::{ConnectionFacts, Exchange, ExportLedger, GuardState, Ledger, UnixNanos};
 use tokio::sync::watch;
 
 use crate::filter::ExchangeFilter;
@@ -42,6 +42,22 @@ pub struct Live {
     recent: Mutex<Recent>,
     capture: Mutex<CaptureState>,
     exports: Mutex<Vec<Export>>,
+    cluster: Mutex<Option<ClusterState>>,
+}
+
+/// How the watch of Kubernetes is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClusterState {
+    /// Pods, services and nodes that are known.
+    pub objects: u64,
+    /// Objects that were not taken in because the table was full.
+    pub refused: u64,
+    /// Endpoints that were not named since two may have held their address.
+    pub ambiguous: u64,
+    /// Attempts to ask the API server that went wrong.
+    pub failures: u64,
+    /// Whether all that is watched was told at least once, and no watch is failing now.
+    pub is_complete: bool,
 }
 
 /// What is known of the capture.
@@ -49,6 +65,8 @@ pub struct Live {
 pub(crate) struct CaptureState {
     pub(crate) ledger: Ledger,
     pub(crate) kernel_map_bytes: u64,
+    /// `None` before the first look, and where nobody looks.
+    pub(crate) guard: Option<GuardState>,
     /// Why it does not run; `None` when it does.
     pub(crate) not_ready: Option<&'static str>,
 }
@@ -72,8 +90,10 @@ impl Live {
             capture: Mutex::new(CaptureState {
                 ledger: Ledger::default(),
                 kernel_map_bytes: 0,
+                guard: None,
                 not_ready: Some("the capture is starting: ask again in a moment"),
             }),
+            cluster: Mutex::default(),
         })
     }
 
@@ -91,6 +111,20 @@ impl Live {
 
     pub(crate) fn exports(&self) -> Vec<ExportLedger> {
         lock(&self.exports).iter().map(|export| export()).collect()
+    }
+
+    /// Kubernetes is watched, and this is how that goes.
+    pub fn set_cluster(&self, state: ClusterState) {
+        *lock(&self.cluster) = Some(state);
+    }
+
+    pub(crate) fn cluster(&self) -> Option<ClusterState> {
+        *lock(&self.cluster)
+    }
+
+    /// What Alaz takes of the machine, and what it leaves undone.
+    pub fn set_guard(&self, state: GuardState) {
+        lock(&self.capture).guard = Some(state);
     }
 
     pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {
@@ -167,6 +201,9 @@ pub struct Feed {
     recent: Vec<Arc<Exchange>>,
     followed: bool,
     batch: Vec<Arc<Exchange>>,
+    keeps_samples: bool,
+    /// Exchanges that were not sent on to those who follow, who do not know it yet.
+    skipped: u64,
 }
 
 impl Feed {
@@ -183,11 +220,23 @@ impl Feed {
             recent: Vec::new(),
             followed: false,
             batch: Vec::new(),
+            keeps_samples: true,
+            skipped: 0,
         }
+    }
+
+    /// Whether exchanges are kept one by one and sent on to those who follow, or only counted.
+    pub fn keep_samples(&mut self, keeps: bool) {
+        self.keeps_samples = keeps;
     }
 
     /// An exchange is complete.
     pub fn exchange(&mut self, exchange: &Exchange) {
+        if !self.keeps_samples {
+            self.recorder.record_uncopied(exchange);
+            self.skipped += u64::from(self.followed);
+            return;
+        }
         let mut copy = self.recorder.record(exchange);
         let mut copy = || Arc::clone(copy.get_or_insert_with(|| Arc::new(exchange.clone())));
         let choice = if exchange.message.error { &mut self.failed } else { &mut self.good };
@@ -251,6 +300,9 @@ impl Feed {
         let (start, end) = (UnixNanos(start_ns), UnixNanos(end_ns));
         self.recorder.cut(end, |slice| store.apply(slice, start, end));
         drop(store);
+        if self.skipped > 0 {
+            live.follow.skip(std::mem::take(&mut self.skipped));
+        }
         live.recent().add(self.recent.drain(..));
         self.shown_ns = end_ns;
         live.shown.send_replace(());
@@ -349,6 +401,27 @@ mod tests {
         feed.exchange(&exchange(START_NS));
         feed.pass(UnixNanos(START_NS + SECOND_NS + 1), reported(2));
         assert_eq!((requests(&live), live.capture().ledger.exchanges.reported), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn without_samples_all_is_counted_and_readers_are_told() {
+        let live = Live::new("here".to_owned());
+        let mut feed = Feed::new(Arc::clone(&live), Limits::default());
+        let mut reader = live.follow.reader().unwrap();
+        feed.pass(UnixNanos(START_NS), reported(0));
+        feed.keep_samples(false);
+        (0..3).for_each(|_| feed.exchange(&exchange(START_NS)));
+        feed.pass(UnixNanos(START_NS + SECOND_NS), reported(3));
+        assert_eq!(requests(&live), 3);
+        assert!(live.newest(&ExchangeFilter::default(), 10).is_empty());
+        let received = reader.receive().await.unwrap();
+        assert_eq!((received.lost, received.exchanges.len()), (3, 0));
+        feed.keep_samples(true);
+        feed.exchange(&exchange(START_NS));
+        feed.pass(UnixNanos(START_NS + 2 * SECOND_NS), reported(4));
+        let received = reader.receive().await.unwrap();
+        assert_eq!((received.lost, received.exchanges.len()), (0, 1));
+        assert_eq!(live.newest(&ExchangeFilter::default(), 10).len(), 1);
     }
 
     #[tokio::test]

@@ -2,15 +2,17 @@
 
 /// CPU and memory of this process.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct OwnProcess {
-    /// In user and kernel mode together, s.
-    pub(crate) cpu_seconds: f64,
-    pub(crate) resident_bytes: u64,
+pub struct OwnProcess {
+    /// CPU time in user and kernel mode together, s.
+    pub cpu_seconds: f64,
+    /// Memory that is resident.
+    pub resident_bytes: u64,
 }
 
 impl OwnProcess {
     /// From proc_pid_stat(5) and proc_pid_statm(5); zeroes where they cannot be read.
-    pub(crate) fn read() -> OwnProcess {
+    #[must_use]
+    pub fn read() -> OwnProcess {
         let read = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}"));
         let (stat, statm) = (read("stat").unwrap_or_default(), read("statm").unwrap_or_default());
         OwnProcess {

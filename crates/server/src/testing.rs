@@ -53,6 +53,7 @@ pub(crate) fn between(client: &str, server: &str, port: u16) -> Exchange {
             kind: EndpointKind::Process,
             ..Process::default()
         })),
+        resource: None,
     };
     Exchange {
         client: endpoint(client, 40_000),

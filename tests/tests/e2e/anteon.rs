@@ -83,7 +83,7 @@ fn a_backend_gets_what_nginx_logged() {
     let mut backend = Backend::start(|_| Reply::OK);
     let nginx = Nginx::start();
     let port = nginx.address.port();
-    let alaz = Server::start_with(&settings(&backend.url()));
+    let alaz = Server::start_in(&settings(&backend.url()));
     let arrived = |backend: &Backend| rows_to(backend, "/requests/", port).len();
 
     ask(&nginx);

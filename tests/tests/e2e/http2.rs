@@ -5,6 +5,7 @@ use std::process::Command;
 
 use alaz_tests::alaz::{Seen, Watch};
 use alaz_tests::exchange::Exchange;
+use alaz_tests::nginx::Nginx;
 use alaz_tests::peers::{Client, GRPC_CLIENT, GRPC_SERVER, HTTP2_CLIENT, HTTP2_SERVER, Server};
 use alaz_tests::program::{self, Program};
 use alaz_tests::{free_port, say, turn_to_capture, wait_until};
@@ -77,6 +78,34 @@ fn h2load(port: u16, paths: &[&str], options: &[&str]) {
     let urls = paths.iter().map(|path| format!("http://127.0.0.1:{port}/{path}"));
     let out = program::run(Command::new("h2load").args(options).args(urls));
     assert!(out.contains(" 0 errored, 0 timeout"), "{out}");
+}
+
+/// Clients that ask in HTTP/1 whether the server speaks HTTP/2 too; nghttpx does.
+#[test]
+fn requests_that_change_to_http2_are_reported_once() {
+    let Some(_turn) = turn_to_capture() else { return };
+    let nginx = Nginx::start();
+    let port = free_port();
+    let mut proxy = Command::new("nghttpx");
+    proxy.arg(format!("-f127.0.0.1,{port};no-tls"));
+    proxy.arg(format!("-b127.0.0.1,{}", nginx.address.port())).args(["--workers=1"]);
+    let _proxy = Program::serve(&mut proxy, port);
+    let watch = Watch::start();
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let mut curl = Command::new("curl");
+    curl.args(["--http2", "-sS", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_version}\n"]);
+    let versions = program::run(curl.args([url("/empty"), url("/missing?a=b")]));
+    assert_eq!(versions, "2\n2\n");
+    program::run(Command::new("nghttp").args(["-n", "-u", &url("/fail")]));
+    let seen = watch.finish();
+
+    let lines: Vec<_> = seen.at(port).iter().map(|exchange| exchange.line()).collect();
+    assert_eq!(lines, ["GET /empty 200", "GET /missing?a=? 404", "GET /fail 500"]);
+    for exchange in seen.at(port) {
+        assert_whole(exchange, "http2");
+        assert_eq!(exchange.server.workload, "nghttpx");
+    }
+    assert_eq!(seen.at(nginx.address.port()).len(), 3);
 }
 
 #[test]

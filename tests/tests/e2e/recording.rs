@@ -130,7 +130,7 @@ fn counters(file: &Path) -> KernelCounters {
             last = Some(counters);
         }
     }
-    last.expect("the recording has an end")
+    *last.expect("the recording has an end")
 }
 
 #[test]

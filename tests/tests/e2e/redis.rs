@@ -7,41 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use alaz_tests::alaz::{Seen, Watch};
-use alaz_tests::program::{Program, run};
-use alaz_tests::{free_port, say, turn_to_capture};
-
-/// A server that keeps nothing on disk.
-struct Redis {
-    _program: Program,
-    _folder: tempfile::TempDir,
-    port: u16,
-}
-
-impl Redis {
-    fn start() -> Redis {
-        let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(folder.path());
-        Redis { _program: Program::serve(&mut command, port), _folder: folder, port }
-    }
-
-    /// Runs a program of its package against it.
-    fn client(&self, name: &str, arguments: &[&str]) -> String {
-        run(Command::new(name).args(["-p", &self.port.to_string()]).args(arguments))
-    }
-
-    /// How often each command was called, in the words of the exchanges.
-    fn calls(&self) -> BTreeMap<String, usize> {
-        let read = |line: &str| {
-            let (name, counts) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-            let calls = counts.split(',').next()?.parse().ok()?;
-            Some((name.replace('|', " ").to_uppercase(), calls))
-        };
-        self.client("redis-cli", &["INFO", "commandstats"]).lines().filter_map(read).collect()
-    }
-}
+use alaz_tests::program::run;
+use alaz_tests::redis::Redis;
+use alaz_tests::{say, turn_to_capture};
 
 /// How often each command was reported, but the `INFO` that asked for the server's count.
 fn reported(seen: &Seen, port: u16) -> BTreeMap<String, usize> {

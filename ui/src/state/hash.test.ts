@@ -5,6 +5,8 @@ describe('the address', () => {
   const places: Place[] = [
     HOME,
     { ...HOME, view: 'table', window: '1h', filter: 'a b&c=d?#%', problems: true },
+    { ...HOME, view: 'statements', filter: 'web' },
+    { ...HOME, view: 'topics' },
     { ...HOME, selection: { kind: 'edge', id: 'e/1 ü' } },
     { ...HOME, view: 'requests', selection: { kind: 'node', id: 'n1' }, requests: { errors: true, slowerThan: '50ms', protocol: 'grpc' } },
   ];

@@ -1,6 +1,7 @@
 /** What the address carries, so that a link shows what its sender saw. */
 
-export type View = 'map' | 'table' | 'requests';
+export const VIEWS = ['map', 'table', 'statements', 'topics', 'requests'] as const;
+export type View = (typeof VIEWS)[number];
 
 export const WINDOWS = { '1m': 60, '5m': 300, '15m': 900, '1h': 3600 } as const;
 export type Window = keyof typeof WINDOWS;
@@ -39,7 +40,7 @@ export const HOME: Place = {
 export function parseHash(hash: string): Place {
   const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?', 2);
   const query = new URLSearchParams(search);
-  const view: View = path === 'table' || path === 'requests' ? path : 'map';
+  const view = VIEWS.find((known) => known === path) ?? HOME.view;
   const window = query.get('window') ?? '';
   const edge = query.get('edge');
   const node = query.get('node');

@@ -1,6 +1,7 @@
 //! `alaz doctor`: what this machine allows, and what would not be seen and why.
 
 mod executable;
+mod features;
 mod process;
 mod runtime;
 mod sockets;
@@ -12,21 +13,27 @@ use std::process::ExitCode;
 
 use alaz_capture::Options;
 use alaz_capture::probe::{self, Check, Verdict};
+use alaz_identity::OptOut;
 use alaz_server::{MOST_BYTES, MOST_EXCHANGES};
 use serde::Serialize;
 
 use crate::cli::{DoctorArgs, DoctorOutput};
+use crate::config::Config;
 use crate::output::{streams, units};
 use crate::source::PROCESS_LIMIT;
+use features::Feature;
 use process::ProcessReport;
 
 /// What no check can change in this version, said so that nobody has to find out.
 const LIMITS: [(&str, &str); 3] = [
-    ("encrypted connections", "counted, their contents are not read"),
+    (
+        "encrypted connections",
+        "read where OpenSSL's library (libssl) makes the socket calls itself; all others are counted",
+    ),
     ("other protocols", "those that docs/protocols.md does not name are counted only"),
     (
-        "io_uring",
-        "where system calls are watched, its bytes are not seen, nor the exchanges they touch",
+        "io_uring and aio",
+        "where system calls are watched, their bytes are not seen, nor the exchanges they touch",
     ),
 ];
 
@@ -34,6 +41,7 @@ const LIMITS: [(&str, &str); 3] = [
 struct Report {
     verdict: Verdict,
     checks: Vec<Check>,
+    features: Vec<Feature>,
     bounds: Vec<Bound>,
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<ProcessReport>,
@@ -75,9 +83,15 @@ fn bounds(options: &Options) -> Vec<Bound> {
 }
 
 /// Exit code 0: everything works; 1: something is missing; 2: Alaz cannot run here.
-pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(
+    args: &DoctorArgs,
+    config: &Config,
+    options: &Options,
+) -> anyhow::Result<ExitCode> {
     let trial = probe::trial(options);
-    let explain = |pid| process::explain(Path::new("/proc"), pid, trial.attachment);
+    let opt_out = OptOut::new(config.exclude_processes.value.clone());
+    let explain =
+        |pid| process::explain(Path::new("/proc"), pid, &opt_out, trial.attachment, &trial.tls);
     let process = match args.pid.map(explain).transpose() {
         Ok(process) => process,
         Err(error) if args.output == DoctorOutput::Json => {
@@ -87,12 +101,13 @@ pub(crate) fn run(args: &DoctorArgs, options: &Options) -> anyhow::Result<ExitCo
         }
         Err(error) => return Err(error.into()),
     };
+    let features = features::all(&trial, Path::new("/"));
     let mut checks = probe::surroundings(Path::new("/"), options);
     checks.extend(trial.checks);
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Ok);
     let limits = LIMITS.iter().map(|&(what, how)| Limit { what, how }).collect();
     let bounds = bounds(options);
-    let report = Report { verdict, checks, bounds, process, limits };
+    let report = Report { verdict, checks, features, bounds, process, limits };
     let mut text = Vec::new();
     match args.output {
         DoctorOutput::Json => {
@@ -122,6 +137,11 @@ fn write(out: &mut impl Write, report: &Report, colour: bool) -> std::io::Result
             writeln!(out, "      {:<24} → {}", "", check.remedy)?;
         }
     }
+    writeln!(out, "\nFeatures, and the capabilities that each needs:")?;
+    for feature in &report.features {
+        feature.print(out, colour)?;
+    }
+    writeln!(out)?;
     let bound = |bound: &Bound| {
         let most =
             if bound.bytes { units::binary_size(bound.most) } else { bound.most.to_string() };

@@ -14,27 +14,27 @@ use crate::config::Config;
 use crate::output;
 use crate::output::streams::{print, say};
 use crate::pipeline::Sink;
-use crate::source::{self, Consumer, Own};
+use crate::source::{self, Consumer, Duties};
 
 /// Of a running Alaz, or of a capture that lasts as long as is asked for.
 pub(crate) fn run(args: &MapArgs, config: &Config, options: &Options) -> anyhow::Result<()> {
     let map = match Remote::find(&args.from, config.listen.value)? {
         Some(remote) => remote.map(args.duration)?,
-        None => capture(args.duration, options)?,
+        None => capture(args.duration, config, options)?,
     };
     let mut text = Vec::new();
     output::map::write(&mut text, &map, args.output)?;
     print(&text)
 }
 
-fn capture(duration: Duration, options: &Options) -> anyhow::Result<Map> {
+fn capture(duration: Duration, config: &Config, options: &Options) -> anyhow::Result<Map> {
     let stop = source::stop_signal()?;
     let capture = super::start_capture(options)?;
     say(format_args!("alaz: watching for {} s", duration.as_secs_f64()));
     let start = source::unix_now();
     let mut counting = Counting { recorder: Recorder::new(Limits::default()) };
-    let pipeline = source::live_pipeline();
-    source::capture(capture, pipeline, &stop, Some(duration), Own::default(), &mut counting)?;
+    let pipeline = source::live_pipeline(config);
+    source::capture(capture, pipeline, &stop, Some(duration), Duties::default(), &mut counting)?;
     let end = source::unix_now();
     Ok(counting.map(start, end))
 }

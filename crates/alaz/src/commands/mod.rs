@@ -49,8 +49,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&config(&args)?, &options)?,
         Command::Watch(args) => watch::run(&args, &config(&RunArgs::default())?, &options)?,
         Command::Map(args) => map::run(&args, &config(&RunArgs::default())?, &options)?,
-        Command::Doctor(args) => return doctor::run(&args, &options),
-        Command::Record(args) => record::run(&args, &options)?,
+        Command::Doctor(args) => {
+            return doctor::run(&args, &config(&RunArgs::default())?, &options);
+        }
+        Command::Record(args) => record::run(&args, &config(&RunArgs::default())?, &options)?,
         Command::Replay(args) => replay::run(&args)?,
         Command::Config(args) => settings::run(&config(&args)?)?,
     }

@@ -11,15 +11,17 @@ use std::sync::atomic::AtomicBool;
 use alaz_capture::Options;
 use alaz_export::OpenConnection;
 use alaz_flow::Limits;
-use alaz_model::{ConnectionFacts, Exchange, Ledger};
+use alaz_model::{ConnectionFacts, Exchange, GuardState, GuardStep, Ledger};
 use alaz_server::{Feed, Hosts, Live, Server};
 use anyhow::Context;
 
+use crate::cluster::ClusterWatch;
 use crate::config::Config;
 use crate::export::{Anteon, Destination};
+use crate::guard::Guard;
 use crate::output::streams::say;
 use crate::pipeline::Sink;
-use crate::source::{self, Consumer, Own};
+use crate::source::{self, Consumer, Duties};
 
 /// Until the user stops it.
 pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
@@ -49,9 +51,14 @@ fn capture(
 ) -> anyhow::Result<()> {
     let capture = super::start_capture(options)?;
     make_data_dir(&config.data_dir.value)?;
-    let own = Own { serving: Some(address), ..Own::default() };
+    let duties = Duties {
+        serving: Some(address),
+        cluster: ClusterWatch::start(config.kubeconfig.value.as_deref(), live)?,
+        guard: Some(Guard::new(config.guard_limits())),
+        ..Duties::default()
+    };
     let anteon = match destination {
-        Some(destination) => Some(Anteon::start(destination, config, own.clients.clone())?),
+        Some(destination) => Some(Anteon::start(destination, config, duties.own_clients.clone())?),
         None => None,
     };
     if let Some(anteon) = &anteon {
@@ -59,16 +66,22 @@ fn capture(
     }
     live.set_ready(capture.map_bytes());
     say(format_args!("alaz: watching this machine; the map is on http://{}", browsable(address)));
-    let pipeline = source::live_pipeline();
-    let feed = Feed::new(Arc::clone(live), Limits::default());
-    let mut serving = Serving { feed, anteon };
-    source::capture(capture, pipeline, stop, None, own, &mut serving)?;
+    let pipeline = source::live_pipeline(config);
+    let mut serving = Serving {
+        live: Arc::clone(live),
+        feed: Feed::new(Arc::clone(live), Limits::default()),
+        step: GuardStep::None,
+        anteon,
+    };
+    source::capture(capture, pipeline, stop, None, duties, &mut serving)?;
     Ok(())
 }
 
 /// Hands over to the server, and to who is elsewhere, what the pipeline gives.
 struct Serving {
+    live: Arc<Live>,
     feed: Feed,
+    step: GuardStep,
     anteon: Option<Anteon>,
 }
 
@@ -103,7 +116,36 @@ impl Consumer for Serving {
             anteon.open_connection(connection);
         }
     }
+
+    fn guard(&mut self, state: &GuardState) {
+        self.live.set_guard(*state);
+        self.feed.keep_samples(state.step < GuardStep::NoSamples);
+        if self.step != state.step {
+            self.step = state.step;
+            say(format_args!("alaz: {}", told(state)));
+        }
+    }
 }
+
+/// What the guard says now, for people.
+fn told(state: &GuardState) -> String {
+    let follows = match state.step {
+        GuardStep::None => "nothing is left undone any more",
+        GuardStep::NoDepth => "only the ends of long calls are copied",
+        GuardStep::NoSamples => "also, exchanges are counted and not kept one by one",
+        GuardStep::CountedOnly => "also, traffic is counted and not read",
+    };
+    format!(
+        "{:.2} cores (limit {}) and {:.0} MiB (limit {:.0}) are taken: {follows} ({})",
+        state.cpu_cores,
+        state.cpu_limit_cores,
+        state.resident_bytes as f64 / MIB,
+        state.memory_limit_bytes as f64 / MIB,
+        state.step.as_str(),
+    )
+}
+
+const MIB: f64 = (1 << 20) as f64;
 
 /// For its owner only: what will be kept there is nobody else's business.
 fn make_data_dir(path: &Path) -> anyhow::Result<()> {

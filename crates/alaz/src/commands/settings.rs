@@ -17,7 +17,14 @@ fn yaml(config: &Config) -> String {
     };
     let listen = config.listen.value.to_string();
     let data_dir = config.data_dir.value.to_string_lossy();
-    let hosts: Vec<_> = config.allowed_hosts.value.iter().map(|host| scalar(host)).collect();
+    let kubeconfig = config.kubeconfig.value.as_ref();
+    let kubeconfig = kubeconfig.map(|path| path.to_string_lossy());
+    let kubeconfig = kubeconfig.as_deref().map_or("null".into(), scalar);
+    let list = |items: &[String]| {
+        let items: Vec<_> = items.iter().map(|item| scalar(item)).collect();
+        format!("[{}]", items.join(", "))
+    };
+    let (hosts, processes) = (&config.allowed_hosts, &config.exclude_processes);
     let text =
         |value: Option<String>| value.map_or_else(String::new, |it| scalar(&it).into_owned());
     let backend = config.backend_host.value.as_ref().map(ToString::to_string);
@@ -25,7 +32,11 @@ fn yaml(config: &Config) -> String {
     [
         line("listen", &scalar(&listen), &config.listen.origin),
         line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
-        line("allowed_hosts", &format!("[{}]", hosts.join(", ")), &config.allowed_hosts.origin),
+        line("allowed_hosts", &list(&hosts.value), &hosts.origin),
+        line("kubeconfig", &kubeconfig, &config.kubeconfig.origin),
+        line("exclude_processes", &list(&processes.value), &processes.origin),
+        line("cpu_limit", &config.cpu_limit.value, &config.cpu_limit.origin),
+        line("memory_limit", &config.memory_limit.value, &config.memory_limit.origin),
         line(
             "monitoring_id",
             &text(config.monitoring_id.value.clone()),
@@ -54,6 +65,7 @@ mod tests {
     use super::*;
     use crate::cli::RunArgs;
     use crate::config::Surroundings;
+    use crate::guard::{Bytes, Cores};
 
     #[test]
     fn what_is_printed_is_a_settings_file() {
@@ -69,9 +81,15 @@ mod tests {
                 listen: Some(listen.parse().unwrap()),
                 data_dir: Some(data_dir.into()),
                 allowed_hosts: Some(vec!["alaz.example".to_owned(), "a, b]".to_owned()]),
+                kubeconfig: Some(data_dir.into()),
+                exclude_processes: Some(vec!["vault*".to_owned(), "/opt/x".to_owned()]),
+                cpu_limit: Some(Cores::parse("0.3", 1).unwrap()),
+                memory_limit: Some(Bytes(1001)),
                 monitoring_id: Some("'1' # 2".to_owned()),
                 backend_host: Some("https://[::1]:443/api".parse().unwrap()),
-                ..RunArgs::default()
+                node_name: None,
+                batch_size: None,
+                send_alive_tcp_connections: None,
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();
@@ -84,6 +102,8 @@ mod tests {
             assert_eq!(read.node_name.value, "a host");
             assert_eq!(read.batch_size.value, 1000);
             assert!(!read.send_alive_tcp_connections.value);
+            assert_eq!(read.exclude_processes.value, config.exclude_processes.value);
+            assert_eq!(read.guard_limits(), config.guard_limits());
         }
     }
 }

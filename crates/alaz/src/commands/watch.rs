@@ -14,7 +14,7 @@ use crate::commands::remote::Remote;
 use crate::config::Config;
 use crate::output::printing::{Overflow, Printing};
 use crate::output::streams::say;
-use crate::source::{self, Own};
+use crate::source::{self, Duties};
 
 /// How long to wait for a line before looking at the clock and for signals.
 const TICK: Duration = Duration::from_millis(50);
@@ -26,15 +26,21 @@ pub(crate) fn run(args: &WatchArgs, config: &Config, options: &Options) -> anyho
     let stop = source::stop_signal()?;
     match Remote::find(&args.from, config.listen.value)? {
         Some(remote) => read(args, &remote, &stop),
-        None => capture(args, options, &stop),
+        None => capture(args, config, options, &stop),
     }
 }
 
-fn capture(args: &WatchArgs, options: &Options, stop: &AtomicBool) -> anyhow::Result<()> {
+fn capture(
+    args: &WatchArgs,
+    config: &Config,
+    options: &Options,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     let capture = super::start_capture(options)?;
     let mut printing = Printing::new(args.output, (&args.filter).into(), Overflow::Drop);
-    let (pipeline, own) = (source::live_pipeline(), Own::default());
-    let ledger = source::capture(capture, pipeline, stop, args.duration, own, &mut printing)?;
+    let pipeline = source::live_pipeline(config);
+    let ledger =
+        source::capture(capture, pipeline, stop, args.duration, Duties::default(), &mut printing)?;
     let result = printing.finish();
     super::print_ledger(&ledger);
     result.context("standard output")

@@ -1,2 +1,3 @@
 mod ledger;
+mod opt_out;
 mod own;

@@ -3,16 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures,
-    ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Event, Measures, OptedOut,
+    ProcessExec, ProcessExit, ProcessFork, Refused, Role, Segment, Source,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{
     AF_INET, AF_INET6, CloseRecord, DatagramRecord, ExecRecord, ExitRecord, ForkRecord, Key,
-    MeasuresRecord, OpenRecord, RECORD_CLOSE, RECORD_DATAGRAM, RECORD_EXEC, RECORD_EXIT,
-    RECORD_FORK, RECORD_MEASURES, RECORD_OPEN, RECORD_REFUSED, RECORD_SEGMENT, RefusedRecord,
-    SegmentRecord,
+    MeasuresRecord, OpenRecord, OptedOutRecord, RECORD_CLOSE, RECORD_DATAGRAM, RECORD_EXEC,
+    RECORD_EXIT, RECORD_FORK, RECORD_MEASURES, RECORD_OPEN, RECORD_OPTED_OUT, RECORD_REFUSED,
+    RECORD_SEGMENT, RefusedRecord, SegmentRecord,
 };
 
 /// As much as the kernel side copies of one segment.
@@ -30,6 +30,7 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
         Event::Close(close) => encode_close(close),
         Event::Measures(measures) => encode_measures(measures),
         Event::Refused(refused) => encode_refused(refused),
+        Event::OptedOut(opted_out) => encode_opted_out(opted_out),
         Event::Datagram(datagram) => encode_datagram(datagram),
         Event::Fork(fork) => encode_fork(fork),
         Event::Exec(exec) => encode_exec(exec),
@@ -57,7 +58,11 @@ fn encode_segment(segment: &Segment<'_>) -> Vec<u8> {
             Direction::Send => 0,
             Direction::Receive => 1,
         },
-        reserved: [0; 3],
+        source: match segment.source {
+            Source::Socket => 0,
+            Source::Tls => 1,
+        },
+        reserved: [0; 2],
     };
     [record.as_bytes(), head, tail].concat()
 }
@@ -122,6 +127,13 @@ fn encode_measures(measures: &Measures) -> Vec<u8> {
         round_trip: us(measures.round_trip_ns),
         least_round_trip: us(measures.least_round_trip_ns),
     };
+    record.as_bytes().to_vec()
+}
+
+fn encode_opted_out(opted_out: &OptedOut) -> Vec<u8> {
+    let OptedOut { key, time_ns } = *opted_out;
+    let record =
+        OptedOutRecord { kind: RECORD_OPTED_OUT, reserved: 0, key: key.into(), time: time_ns };
     record.as_bytes().to_vec()
 }
 
@@ -195,6 +207,7 @@ fn encode_exec(exec: &ProcessExec<'_>) -> Vec<u8> {
     fill(&mut record.comm, exec.comm);
     record.filename_length = fill(&mut record.filename, exec.filename);
     record.arguments_length = fill(&mut record.arguments, exec.arguments);
+    record.opted_out = u32::from(exec.opted_out);
     record.as_bytes().to_vec()
 }
 
@@ -225,7 +238,7 @@ impl From<ConnectionKey> for Key {
 
 #[cfg(test)]
 mod tests {
-    use alaz_model::{Position, Source};
+    use alaz_model::Position;
 
     use super::*;
     use crate::decode;
@@ -293,6 +306,7 @@ mod tests {
                 pid: 7,
                 reason,
             }));
+            there_and_back(Event::OptedOut(OptedOut { key: KEY, time_ns: 8 }));
             there_and_back(Event::Measures(alaz_model::Measures {
                 key: KEY,
                 time_ns: 3,
@@ -316,6 +330,7 @@ mod tests {
             comm: b"nginx",
             filename: b"/usr/sbin/nginx",
             arguments: b"nginx\0-g\0daemon off;\0",
+            opted_out: true,
         }));
         there_and_back(Event::Exit(ProcessExit { pid: 5, time_ns: 4 }));
     }
@@ -333,6 +348,7 @@ mod tests {
             comm: &long,
             filename: &long,
             arguments: &long,
+            opted_out: false,
         };
         let record = encode(&Event::Exec(exec));
         let Some(Event::Exec(cut)) = decode(&record) else { panic!("not an exec") };

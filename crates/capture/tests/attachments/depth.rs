@@ -5,7 +5,7 @@ use alaz_model::Direction;
 
 use crate::check::{Passed, drain_while};
 use crate::observe::{End, Observed};
-use crate::traffic::{Case, Peers, Side, content};
+use crate::traffic::{Case, Peers, Side, content, counted_case};
 
 /// What is copied of one segment's beginning.
 const HEAD: usize = 4096;
@@ -38,6 +38,43 @@ pub(crate) fn check(
     }
     peers.end();
     if deep == 0 { Err("no call was long".to_owned()) } else { Ok(Passed::Exact) }
+}
+
+pub(crate) const COUNTED: &str = "counted only";
+
+/// Lets a case run on connections of which nothing is wanted: everything is told, nothing is copied.
+pub(crate) fn check_counted(
+    capture: &mut Capture,
+    observed: &mut Observed,
+) -> Result<Passed, String> {
+    let case = counted_case();
+    let mut peers = Peers::start(&case);
+    observed.drain(capture);
+    for key in observed.open() {
+        capture.count_only(key).map_err(|error| error.to_string())?;
+        // There is no way back.
+        capture.copy_ends(key);
+        capture.count_only(key).map_err(|error| error.to_string())?;
+    }
+    let told = drain_while(capture, observed, || peers.go())?;
+    for connection in &told.connections {
+        let (client, server) = (connection.client, connection.server);
+        for (by, local, remote) in [(Side::Client, client, server), (Side::Server, server, client)]
+        {
+            let end = observed.end(local, remote)?;
+            if let Some(copied) = end.segments.iter().find(|it| !it.head.is_empty()) {
+                return Err(format!("something was copied: {copied:?}"));
+            }
+            let found: Vec<_> = end.segments.iter().map(|it| it.length).collect();
+            let calls = connection.calls.iter().filter(|call| call.by == by);
+            let expected: Vec<_> = calls.map(|call| call.length).collect();
+            if found != expected {
+                return Err(format!("calls of {found:?} bytes were told, not of {expected:?}"));
+            }
+        }
+    }
+    peers.end();
+    Ok(Passed::Exact)
 }
 
 /// What was copied of a range, as far as it is without holes.

@@ -12,7 +12,9 @@
 mod check;
 mod datagrams;
 mod depth;
+mod limits;
 mod observe;
+mod opted_out;
 mod refused;
 mod report;
 mod traffic;
@@ -110,6 +112,11 @@ fn run_attachment(attachment: Attachment, settings: &Settings, report: &mut Repo
         let outcome = depth::check(&mut capture, &mut observed, &case);
         report.case(attachment, case.name, outcome);
     }
+    let outcome = depth::check_counted(&mut capture, &mut observed);
+    report.case(attachment, depth::COUNTED, outcome);
+    // After those: what is said of one connection is not of another of the same socket.
+    let outcome = opted_out::check(&mut capture, &mut observed);
+    report.case(attachment, opted_out::NAME, outcome);
     let outcome = refused::check(&mut capture, &mut observed);
     report.case(attachment, refused::NAME, outcome);
     let outcome = datagrams::check(&mut capture, &mut observed);
@@ -117,6 +124,8 @@ fn run_attachment(attachment: Attachment, settings: &Settings, report: &mut Repo
     if settings.alone {
         report.case(attachment, "nothing is lost", check::losses(&mut capture, &mut observed));
     }
+    drop(capture);
+    limits::check(&options, report);
 }
 
 /// More threads wait in a function than the kernel catches returns of.

@@ -1,6 +1,6 @@
 //! What capture reports, kept by connection end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use alaz_capture::Capture;
@@ -46,6 +46,10 @@ pub(crate) struct Observed {
     pub(crate) segments: u64,
     pub(crate) datagrams: Vec<Datagram>,
     pub(crate) refused: Vec<Refused>,
+    /// Connections of which it was told that they are opted out.
+    pub(crate) opted_out: HashSet<ConnectionKey>,
+    /// Segments that are not told since their process is opted out.
+    pub(crate) left_out: u64,
     /// Calls that the traffic's processes say they made.
     pub(crate) told: u64,
     /// Calls among them that the capture must count as missed.
@@ -94,13 +98,18 @@ impl Observed {
                 }
             }
             Event::Refused(refused) => self.refused.push(refused),
+            Event::OptedOut(opted_out) => {
+                self.opted_out.insert(opted_out.key);
+            }
             Event::Fork(_) | Event::Exec(_) | Event::Exit(_) => {}
         });
     }
 
     /// Connections that have not ended.
     pub(crate) fn open(&self) -> Vec<ConnectionKey> {
-        self.ends.iter().filter(|(_, end)| end.close.is_none()).map(|(key, _)| *key).collect()
+        let is_open =
+            |key: &ConnectionKey, end: &End| end.close.is_none() && !self.opted_out.contains(key);
+        self.ends.iter().filter(|(key, end)| is_open(key, end)).map(|(key, _)| *key).collect()
     }
 
     /// The one end with these addresses.

@@ -1,6 +1,6 @@
 //! Who is at one end of a row: a kind of resource, and its id.
 
-use alaz_model::{Endpoint, Exchange, Protocol};
+use alaz_model::{Endpoint, EndpointKind, Exchange, Protocol};
 use compact_str::{CompactString, format_compact};
 
 /// The kinds of resources that a row can name.
@@ -8,6 +8,8 @@ use compact_str::{CompactString, format_compact};
 pub(super) enum Kind {
     /// A Kubernetes pod, by its UID.
     Pod,
+    /// A Kubernetes service, by its UID.
+    Service,
     /// Everything that is no Kubernetes resource.
     Outbound,
 }
@@ -16,6 +18,7 @@ impl Kind {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Kind::Pod => "pod",
+            Kind::Service => "service",
             Kind::Outbound => "outbound",
         }
     }
@@ -32,11 +35,21 @@ impl Place {
     /// This end, on this node. A process outside of Kubernetes is `workload@node`, and an outside
     /// host its address.
     pub(super) fn of(endpoint: &Endpoint, node: &str) -> Place {
+        if let Some(resource) = &endpoint.resource {
+            let id = resource.uid.clone();
+            match resource.kind {
+                EndpointKind::Pod => return Place { kind: Kind::Pod, id },
+                EndpointKind::Service => return Place { kind: Kind::Service, id },
+                _ => {}
+            }
+        }
         let Some(process) = &endpoint.process else {
             return Place::outbound(format_compact!("{}", endpoint.address.ip()));
         };
-        match pod_uid(&process.cgroup) {
-            Some(id) => Place { kind: Kind::Pod, id },
+        // Before the API has told of the pod, or where it is not asked.
+        let pod = process.container.as_ref().map(|container| &container.pod);
+        match pod.filter(|uid| !uid.is_empty()) {
+            Some(id) => Place { kind: Kind::Pod, id: id.clone() },
             None => Place::outbound(format_compact!("{}@{node}", process.workload)),
         }
     }
@@ -48,7 +61,11 @@ impl Place {
             matches!(exchange.message.protocol, Protocol::Http | Protocol::Http2 | Protocol::Grpc);
         let mut attributes = exchange.message.attributes.iter();
         match attributes.find(|(name, _)| *name == "server.address") {
-            Some((_, host)) if says_host && exchange.server.process.is_none() => {
+            Some((_, host))
+                if says_host
+                    && exchange.server.process.is_none()
+                    && exchange.server.resource.is_none() =>
+            {
                 Place::outbound(host.clone())
             }
             _ => Place::of(&exchange.server, node),
@@ -60,60 +77,16 @@ impl Place {
     }
 }
 
-/// The pod that a control group belongs to, as the kubelet names them: `…/podUID/…` with the
-/// cgroupfs driver, `…-podUID.slice/…` with `_` for `-` with systemd's.
-fn pod_uid(cgroup: &str) -> Option<CompactString> {
-    cgroup.split('/').find_map(|part| {
-        let part = part.strip_suffix(".slice").unwrap_or(part);
-        let uid = part
-            .rsplit_once("pod")
-            .filter(|(before, _)| before.is_empty() || before.ends_with('-'))?
-            .1;
-        let uid: CompactString = uid.chars().map(|c| if c == '_' { '-' } else { c }).collect();
-        is_uid(&uid).then_some(uid)
-    })
-}
-
-/// Whether this is a UUID (RFC 9562), as the API server gives to resources.
-fn is_uid(text: &str) -> bool {
-    const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match HYPHENS.contains(&at) {
-            true => byte == b'-',
-            false => byte.is_ascii_hexdigit(),
-        })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use alaz_model::Resource;
+
     use super::*;
     use crate::anteon::testing::{exchange, process};
 
     const UID: &str = "5b2c1f0e-0b0e-4c0e-9d43-1f6f3a0c7a11";
-
-    #[test]
-    fn pods_are_known_by_their_control_groups() {
-        let flat = UID.replace('-', "_");
-        for (cgroup, expected) in [
-            (format!("/kubepods/burstable/pod{UID}/0123abcd"), true),
-            (format!("/kubepods/pod{UID}"), true),
-            (
-                format!(
-                    "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{flat}.slice/cri-containerd-0.scope"
-                ),
-                true,
-            ),
-            (format!("/kubelet/kubepods/pod{UID}/0"), true),
-            ("/system.slice/podman.service".to_owned(), false),
-            ("/kubepods/pod".to_owned(), false),
-            (format!("/user.slice/tripod{UID}"), false),
-            (format!("/kubepods/pod{}", &UID[1..]), false),
-            (String::new(), false),
-        ] {
-            let found = pod_uid(&cgroup);
-            assert_eq!(found.as_deref(), expected.then_some(UID), "{cgroup}");
-        }
-    }
 
     #[test]
     fn ends_are_pods_processes_or_outside_hosts() {
@@ -122,11 +95,18 @@ mod tests {
             let Place { kind, id } = Place::of(endpoint, "node-1");
             (kind.as_str(), id.to_string())
         };
-        exchange.client.process = Some(process("curl", &format!("/kubepods/pod{UID}/0")));
+        exchange.client.process = Some(process("curl", UID));
         assert_eq!(place(&exchange.client), ("pod", UID.to_owned()));
-        exchange.client.process = Some(process("curl", "/user.slice"));
+        exchange.client.process = Some(process("curl", ""));
         assert_eq!(place(&exchange.client), ("outbound", "curl@node-1".to_owned()));
+        let resource =
+            |kind| Some(Arc::new(Resource { kind, uid: UID.into(), ..Resource::default() }));
         exchange.server.process = None;
+        exchange.server.resource = resource(EndpointKind::Service);
+        assert_eq!(place(&exchange.server), ("service", UID.to_owned()));
+        exchange.server.resource = resource(EndpointKind::Pod);
+        assert_eq!(place(&exchange.server), ("pod", UID.to_owned()));
+        exchange.server.resource = None;
         exchange.server.address = "[2001:db8::1]:443".parse().unwrap();
         assert_eq!(place(&exchange.server), ("outbound", "2001:db8::1".to_owned()));
         // Who is outside is called as the client did.

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use alaz_model::{
-    Endpoint, EndpointKind, Exchange, Message, ObservedBy, Outcome, Process, Protocol, UnixNanos,
+    Container, Endpoint, EndpointKind, Exchange, Message, ObservedBy, Outcome, Process, Protocol,
+    UnixNanos,
 };
 
-/// A process of this name, in this control group.
-pub(crate) fn process(workload: &str, cgroup: &str) -> Arc<Process> {
+/// A process of this name, in a container of the pod with this UID, if any.
+pub(crate) fn process(workload: &str, pod: &str) -> Arc<Process> {
     Arc::new(Process {
         pid: 7,
         workload: workload.into(),
-        cgroup: cgroup.into(),
+        container: Some(Container { pod: pod.into(), ..Container::default() }),
         kind: EndpointKind::Process,
         ..Process::default()
     })
@@ -26,6 +27,7 @@ pub(crate) fn exchange() -> Exchange {
             address: ([10, 42, 0, 15], 51_514).into(),
             pid: 7,
             process: Some(process("curl", "")),
+            resource: None,
         },
         server: Endpoint::at(([10, 43, 12, 8], 8080).into()),
         message: Message {

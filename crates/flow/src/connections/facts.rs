@@ -89,18 +89,21 @@ impl End {
     /// This end at this address; where its process did nothing, by who else may be here.
     fn endpoint(&self, address: SocketAddr, listener: Option<Listener>) -> Endpoint {
         if self.pid != 0 {
-            return Endpoint { address, pid: self.pid, process: self.process.clone() };
+            let process = self.process.clone();
+            return Endpoint { pid: self.pid, process, ..Endpoint::at(address) };
         }
         match listener {
             Some(listener) => listener.endpoint(address),
-            None => Endpoint { address, pid: 0, process: Some(Arc::clone(&UNKNOWN_PROCESS)) },
+            None => {
+                Endpoint { process: Some(Arc::clone(&UNKNOWN_PROCESS)), ..Endpoint::at(address) }
+            }
         }
     }
 }
 
 impl Listener {
     fn endpoint(self, address: SocketAddr) -> Endpoint {
-        Endpoint { address, pid: self.pid, process: self.process }
+        Endpoint { pid: self.pid, process: self.process, ..Endpoint::at(address) }
     }
 }
 
@@ -202,7 +205,7 @@ pub(super) fn of_refused(
         CloseReason::Failed(_) | CloseReason::Reset => ConnectFailure::Other,
     };
     ConnectionFacts {
-        client: Endpoint { address: refused.local, pid: refused.pid, process },
+        client: Endpoint { pid: refused.pid, process, ..Endpoint::at(refused.local) },
         server: match server {
             Some(listener) => listener.endpoint(refused.remote),
             None => Endpoint::at(refused.remote),

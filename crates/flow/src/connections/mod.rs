@@ -189,6 +189,16 @@ impl Connections {
         }
     }
 
+    /// This end is one of a process that was opted out: nothing is told of it. Its other end, if that
+    /// is on this host, speaks for itself.
+    pub fn opt_out(&mut self, key: ConnectionKey) {
+        let Some(end) = self.remove(key) else { return };
+        self.untold.opted_out += 1;
+        if let Some(other) = end.other.and_then(|other| self.get_mut(other)) {
+            other.other = None;
+        }
+    }
+
     /// A connection could not be opened by this process, as far as it is known.
     pub fn refused(
         &mut self,

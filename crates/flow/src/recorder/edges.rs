@@ -8,8 +8,9 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 
 use super::EdgeSlice;
+use crate::route::{self, RouteName, RouteStats};
 use crate::samples::Samples;
-use crate::{EdgeKey, EdgeStats, Limits, NodeKey, RouteName, RouteStats};
+use crate::{EdgeKey, EdgeStats, Limits, NodeKey};
 
 /// The edges, each in a place that stays until something is forgotten.
 #[derive(Debug, Default)]
@@ -138,13 +139,11 @@ impl Edges {
 
     #[inline]
     fn find_route(&mut self, edge: u32, exchange: &Exchange, limits: &Limits) -> Option<u32> {
-        let (method, route) = (&*exchange.message.method, &*exchange.message.route);
-        let hash = self.hash((edge, method, route));
+        let key = route::key(&exchange.message);
+        let hash = self.hash(edge, key);
         let names = |place: &RoutePlace| self.places.get(place.edge as usize)?.route(place.route);
         let found = self.by_route.find(hash, |place| {
-            place.edge == edge
-                && names(place)
-                    .is_some_and(|(name, _)| name.method == method && name.route == route)
+            place.edge == edge && names(place).is_some_and(|(name, _)| name.key() == key)
         });
         match found {
             Some(place) => Some(place.route),
@@ -166,8 +165,7 @@ impl Edges {
         {
             return None;
         }
-        let message = &exchange.message;
-        let name = RouteName { method: message.method.clone(), route: message.route.clone() };
+        let name = RouteName::of(&exchange.message);
         let route = u32::try_from(place.stats.routes.len()).ok()?;
         place.stats.routes.push((Arc::new(name), RouteStats::default()));
         place.routes_used_ns.push(0);
@@ -176,8 +174,8 @@ impl Edges {
     }
 
     #[inline]
-    fn hash(&self, route: (u32, &str, &str)) -> u64 {
-        self.hasher.hash_one(route)
+    fn hash(&self, edge: u32, route: (&str, &str, &str)) -> u64 {
+        self.hasher.hash_one((edge, route))
     }
 
     /// Tells edges apart that have no place.
@@ -195,7 +193,7 @@ impl Edges {
         let (places, hasher) = (&self.places, &self.hasher);
         self.by_route.insert_unique(hash, place, |place| {
             let name = places.get(place.edge as usize).and_then(|edge| edge.route(place.route));
-            name.map_or(0, |(name, _)| hasher.hash_one((place.edge, &*name.method, &*name.route)))
+            name.map_or(0, |(name, _)| hasher.hash_one((place.edge, name.key())))
         });
     }
 
@@ -275,12 +273,8 @@ impl Edges {
             let Some(edge) = self.places.get(place) else { continue };
             let index = place as u32;
             self.by_ends.insert(edge.ends, index);
-            let hashes: Vec<_> = edge
-                .stats
-                .routes
-                .iter()
-                .map(|(name, _)| self.hash((index, &*name.method, &*name.route)))
-                .collect();
+            let hashes: Vec<_> =
+                edge.stats.routes.iter().map(|(name, _)| self.hash(index, name.key())).collect();
             for (route, hash) in hashes.into_iter().enumerate() {
                 self.insert_route(hash, RoutePlace { edge: index, route: route as u32 });
             }

@@ -3,15 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use alaz_model::{Endpoint, EndpointKind, Process};
+use alaz_model::{Endpoint, EndpointKind, Process, Resource};
 use compact_str::ToCompactString;
 use hashbrown::HashMap;
 
 use super::Counters;
 use crate::{Limits, NodeFacts, NodeKey};
 
-/// Processes whose node is remembered. Beyond, all are looked up by name once more.
-const CACHED_PROCESSES: usize = 4096;
+/// Processes, and resources of Kubernetes, whose node is remembered. Beyond, all are looked up by
+/// name once more.
+const CACHED: usize = 4096;
 
 /// Which end of the exchange an endpoint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,9 @@ pub(super) struct Nodes {
     by_name: HashMap<Arc<NodeKey>, u32>,
     by_address: HashMap<IpAddr, u32>,
     /// By the address of the facts in memory, which the entry keeps from being reused.
-    by_process: HashMap<usize, Cached>,
+    by_process: HashMap<usize, Cached<Process>>,
+    /// The same, of those that no process of this host is behind.
+    by_resource: HashMap<usize, Cached<Resource>>,
     other_outbound: Option<u32>,
     /// Those at the ends of this period's edges.
     touched: Vec<u32>,
@@ -43,10 +46,18 @@ struct Node {
 }
 
 #[derive(Debug)]
-struct Cached {
-    _process: Arc<Process>,
+struct Cached<T> {
+    _keeps: Arc<T>,
+    /// The process's resource when it was looked up: it may become known later.
+    resource: usize,
     node: u32,
     used: bool,
+}
+
+impl<T> Cached<T> {
+    fn new(of: &Arc<T>, resource: usize, node: u32) -> Cached<T> {
+        Cached { _keeps: Arc::clone(of), resource, node, used: true }
+    }
 }
 
 impl Nodes {
@@ -59,23 +70,24 @@ impl Nodes {
         limits: &Limits,
         met: &mut Counters,
     ) -> Option<u32> {
-        match &endpoint.process {
-            Some(process) => match self.by_process.get_mut(&(Arc::as_ptr(process) as usize)) {
+        let resource = endpoint.resource.as_ref().map_or(0, |it| Arc::as_ptr(it) as usize);
+        match (&endpoint.process, &endpoint.resource) {
+            (Some(process), _) => match self.by_process.get_mut(&(Arc::as_ptr(process) as usize)) {
+                Some(cached) if cached.resource == resource => {
+                    cached.used = true;
+                    Some(cached.node)
+                }
+                _ => self.find_process(endpoint, process, resource, limits),
+            },
+            (None, Some(it)) => match self.by_resource.get_mut(&resource) {
                 Some(cached) => {
                     cached.used = true;
                     Some(cached.node)
                 }
-                None => self.find_process(process, limits),
+                None => self.find_resource(endpoint, it, resource, limits),
             },
-            None if endpoint.pid != 0 => {
-                let key = NodeKey {
-                    kind: endpoint.kind(),
-                    namespace: Default::default(),
-                    name: endpoint.workload(),
-                };
-                self.intern(key, limits.nodes)
-            }
-            None => match self.by_address.get(&endpoint.address.ip()) {
+            (None, None) if endpoint.pid != 0 => self.intern(NodeKey::of(endpoint), limits.nodes),
+            (None, None) => match self.by_address.get(&endpoint.address.ip()) {
                 Some(node) => Some(*node),
                 None => self.find_outbound(endpoint.address.ip(), side, limits, met),
             },
@@ -83,21 +95,38 @@ impl Nodes {
     }
 
     #[cold]
-    fn find_process(&mut self, process: &Arc<Process>, limits: &Limits) -> Option<u32> {
-        let key = NodeKey {
-            kind: process.kind,
-            namespace: Default::default(),
-            name: process.workload.clone(),
-        };
-        let node = self.intern(key, limits.nodes)?;
+    fn find_process(
+        &mut self,
+        endpoint: &Endpoint,
+        process: &Arc<Process>,
+        resource: usize,
+        limits: &Limits,
+    ) -> Option<u32> {
+        let node = self.intern(NodeKey::of(endpoint), limits.nodes)?;
         if let Some(place) = self.places.get_mut(node as usize) {
             place.facts.see(process);
         }
-        if self.by_process.len() >= CACHED_PROCESSES {
+        if self.by_process.len() >= CACHED {
             self.by_process.clear();
         }
-        let cached = Cached { _process: Arc::clone(process), node, used: true };
+        let cached = Cached::new(process, resource, node);
         self.by_process.insert(Arc::as_ptr(process) as usize, cached);
+        Some(node)
+    }
+
+    #[cold]
+    fn find_resource(
+        &mut self,
+        endpoint: &Endpoint,
+        it: &Arc<Resource>,
+        resource: usize,
+        limits: &Limits,
+    ) -> Option<u32> {
+        let node = self.intern(NodeKey::of(endpoint), limits.nodes)?;
+        if self.by_resource.len() >= CACHED {
+            self.by_resource.clear();
+        }
+        self.by_resource.insert(resource, Cached::new(it, resource, node));
         Some(node)
     }
 
@@ -171,6 +200,7 @@ impl Nodes {
             }
         }
         self.by_process.retain(|_, cached| std::mem::take(&mut cached.used));
+        self.by_resource.retain(|_, cached| std::mem::take(&mut cached.used));
     }
 
     /// Gives up the places of nodes that were last used before. If there are any, returns where
@@ -197,6 +227,7 @@ impl Nodes {
         self.by_name.retain(|_, node| now_at(node));
         self.by_address.retain(|_, node| now_at(node));
         self.by_process.retain(|_, cached| now_at(&mut cached.node));
+        self.by_resource.retain(|_, cached| now_at(&mut cached.node));
         if !self.other_outbound.as_mut().is_some_and(now_at) {
             self.other_outbound = None;
         }
@@ -205,6 +236,14 @@ impl Nodes {
 }
 
 impl NodeKey {
+    fn of(endpoint: &Endpoint) -> NodeKey {
+        NodeKey {
+            kind: endpoint.kind(),
+            namespace: endpoint.namespace().into(),
+            name: endpoint.workload(),
+        }
+    }
+
     fn outbound(name: impl Into<compact_str::CompactString>) -> NodeKey {
         NodeKey { kind: EndpointKind::Outbound, namespace: Default::default(), name: name.into() }
     }

@@ -68,15 +68,20 @@ struct Exec {
 
 impl Exec {
     fn tell(&self, processes: &mut Processes) {
+        processes.exec(&self.event());
+    }
+
+    fn event(&self) -> ProcessExec<'_> {
         let comm = self.filename.rsplit('/').next().unwrap();
-        processes.exec(&ProcessExec {
+        ProcessExec {
             pid: self.pid,
             parent: self.parent,
             time_ns: self.time_ns,
             comm: &comm.as_bytes()[..comm.len().min(15)],
             filename: self.filename.as_bytes(),
             arguments: self.arguments.as_bytes(),
-        });
+            opted_out: false,
+        }
     }
 }
 
@@ -90,7 +95,7 @@ fn exchange(pid: u32, ended_ns: u64) -> Exchange {
     Exchange {
         time: UnixNanos(ended_ns - latency_ns + 1_000 * SECOND),
         tls: false,
-        client: Endpoint { address, pid, process: None },
+        client: Endpoint { pid, ..Endpoint::at(address) },
         server: Endpoint::at(address),
         message: Message {
             protocol: Protocol::Http,
@@ -135,10 +140,15 @@ fn reads_all_of_a_process_once() {
             name: "python3.12".into(),
             executable: "/usr/bin/python3.12".into(),
             cgroup: format!("/system.slice/docker-{ID}.scope").into(),
-            container: Some(alaz_model::Container { id: ID.into(), runtime: "docker".into() }),
+            container: Some(alaz_model::Container {
+                id: ID.into(),
+                runtime: "docker".into(),
+                ..Default::default()
+            }),
             workload: "worker.py".into(),
             kind: EndpointKind::Container,
             is_alaz: false,
+            opted_out: false,
         }
     );
     host.stop(7);
@@ -156,6 +166,42 @@ fn this_process_is_known() {
     assert!(process.started_ns > 0 && process.parent > 0);
     assert!(process.cgroup.starts_with('/'));
     assert!(!process.workload.is_empty());
+}
+
+#[test]
+fn a_process_is_opted_out_by_its_environment_or_by_the_settings() {
+    let host = Host::new();
+    for (pid, program, environment) in [
+        (7, "/usr/bin/a", "PATH=/bin\0ALAZ_CAPTURE=off\0"),
+        (8, "/usr/bin/a", "ALAZ_CAPTURE=offline\0XALAZ_CAPTURE=off\0ALAZ_CAPTURE=on\0"),
+        (9, "/usr/bin/vault", ""),
+    ] {
+        host.start(pid, 1, program, "", "0::/\n");
+        std::fs::write(host.folder(pid).join("environ"), environment).unwrap();
+    }
+    let settings = OptOut::new(vec!["vault".to_owned()]);
+    let mut processes = host.processes(8).opting_out(settings);
+    let mut opted_out = processes.opted_out();
+    opted_out.sort_unstable();
+    assert_eq!(opted_out, [7, 9]);
+    let facts = |processes: &mut Processes, pid| processes.resolve(pid).unwrap().opted_out;
+    assert_eq!([7, 8, 9].map(|pid| facts(&mut processes, pid)), [true, false, true]);
+    // Another program in the same process, with another environment.
+    std::fs::write(host.folder(7).join("environ"), "").unwrap();
+    for (pid, filename, opted_out, expected) in [
+        (7, "/usr/bin/a", false, false),
+        (8, "/usr/bin/a", true, true),
+        (8, "/usr/bin/vault", false, true),
+    ] {
+        let exec = exec(pid, 1, SECOND, filename, "");
+        let event = ProcessExec { opted_out, ..exec.event() };
+        assert_eq!(processes.exec(&event), expected);
+        assert_eq!(facts(&mut processes, pid), expected);
+    }
+    // One that is gone before it is asked for is known by its parent.
+    processes.fork(&ProcessFork { pid: 10, parent: 8, time_ns: 2 * SECOND });
+    assert!(facts(&mut processes, 10));
+    assert!(Processes::recorded(1).opted_out().is_empty());
 }
 
 #[test]

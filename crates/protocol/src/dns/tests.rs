@@ -7,7 +7,10 @@ use super::testing::{answer, framed, question, refusal};
 use super::words;
 use super::{Claim, Side, claim};
 use crate::Limits;
-use crate::testing::{Ending, FOREIGN, How, Said, Wire, damage, damages, is_honest, line};
+use crate::testing::{
+    Ending, FOREIGN, How, Said, Wire, damage, damages, hear, is_honest, line, mutate, mutations,
+    noise,
+};
 use alaz_model::UnpairedReason;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -353,33 +356,20 @@ proptest! {
 
     #[test]
     fn any_bytes_do_no_harm(
-        chunks in proptest::collection::vec(
-            (any::<bool>(), proptest::collection::vec(any::<u8>(), 1..60), 0_u64..100), 1..40),
+        noise in noise(),
     ) {
         let mut wire = Wire::new(Role::Client);
-        for (by_client, bytes, skip) in chunks {
-            if skip < 5 {
-                wire.unseen(by_client, &bytes);
-            }
-            if by_client { wire.client(&bytes) } else { wire.server(&bytes) };
-        }
-        wire.pause(SECOND_NS).close(CloseReason::Finished);
+        hear(&mut wire, noise);
         prop_assert!(wire.told().is_empty());
     }
 
     #[test]
     fn mutated_conversations_never_panic(
         plan in plans(6000),
-        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        mutations in mutations(),
     ) {
         let (mut said, _) = plan.play();
-        for (segment, byte, value) in flips {
-            let segment = segment.get_mut(&mut said);
-            if !segment.head.is_empty() {
-                let at = byte.index(segment.head.len());
-                segment.head[at] = value;
-            }
-        }
+        mutate(&mut said, &mutations);
         told_of(plan.role, &said, &Ending::open());
     }
 }

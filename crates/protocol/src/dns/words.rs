@@ -20,10 +20,18 @@ const NXDOMAIN: u16 = 3;
 const TYPES: &[(u16, &str)] = &[
     (A, "A"),
     (2, "NS"),
+    (3, "MD"),
+    (4, "MF"),
     (5, "CNAME"),
     (SOA, "SOA"),
+    (7, "MB"),
+    (8, "MG"),
+    (9, "MR"),
+    (10, "NULL"),
+    (11, "WKS"),
     (12, "PTR"),
     (13, "HINFO"),
+    (14, "MINFO"),
     (15, "MX"),
     (16, "TXT"),
     (17, "RP"),
@@ -150,6 +158,7 @@ mod tests {
     #[test]
     fn numbers_without_a_name_keep_their_number() {
         assert_eq!((&*method(QUERY, 28), &*method(QUERY, 65_000)), ("AAAA", "TYPE65000"));
+        assert_eq!((&*method(QUERY, 10), &*method(QUERY, 14)), ("NULL", "MINFO"));
         assert_eq!((&*method(UPDATE, SOA), &*method(9, SOA)), ("UPDATE", "OPCODE9"));
         assert_eq!(
             (&*status(3), &*status(16), &*status(3999)),

@@ -3,6 +3,7 @@ use alaz_model::{
 };
 
 use super::*;
+use crate::connection::WISH_AGAIN_NS;
 use crate::testing::{COPIED, KEY, Said, Wire, connection};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\n\r\n";
@@ -132,6 +133,43 @@ fn an_open_of_a_known_socket_ends_its_earlier_life() {
 }
 
 #[test]
+fn what_is_not_to_be_read_is_lost_and_nothing_is_told_of_it() {
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let mut wire = Wire::new(Role::Client);
+    wire.client("GET /1 HTTP/1.1\r\n\r\n").server(OK);
+    // Its answer is not read, nor is the next question.
+    wire.client("GET /2 HTTP/1.1\r\n\r\n");
+    let mut unread = vec![wire.next_said(false, OK)];
+    unread.push(wire.next_said(true, "GET /3 HTTP/1.1\r\n\r\n"));
+    for said in &mut unread {
+        said.unread = true;
+        wire.give(said);
+    }
+    // However long it takes, nobody may say that there was no answer.
+    wire.pause(3600 * 1_000_000_000);
+    wire.server(OK).client("GET /4 HTTP/1.1\r\n\r\n").server(OK);
+    assert_eq!(wire.told(), ["GET /1 200 complete", "GET /4 200 complete"]);
+    let ledger = wire.engine.ledger();
+    assert_eq!(ledger.socket.segments.lost(LossReason::Guard), 2);
+    let bytes = unread.iter().map(|said| u64::from(said.length)).sum::<u64>();
+    assert_eq!(ledger.socket.bytes.lost(LossReason::Guard), bytes);
+    assert_eq!(wire.engine.held_total, 0);
+}
+
+#[test]
+fn what_is_not_needed_is_not_lost_when_it_is_not_to_be_read() {
+    let mut wire = Wire::new(Role::Client);
+    let hello =
+        b"\x16\x03\x01\x00\x2e\x01\x00\x00\x2a\x03\x03abcdefghijklmnopqrstuvwxyzabcdefghijkl";
+    wire.client(hello);
+    let said = Said { unread: true, ..wire.next_said(false, [0x17; 100]) };
+    wire.give(&said);
+    let ledger = wire.engine.ledger();
+    assert_eq!((ledger.socket.segments.counted, ledger.connections.tls), (2, 1));
+    assert_eq!(ledger.socket.segments.lost_total(), 0);
+}
+
+#[test]
 fn looking_for_room_is_not_repeated_in_vain() {
     let mut engine = Engine::new(Limits { connections: 2, ..Limits::default() });
     let mut views = Vec::new();
@@ -190,6 +228,33 @@ fn nothing_is_passed_over_by_a_verdict_that_was_withdrawn() {
 }
 
 #[test]
+fn of_tls_nothing_is_wanted_any_more_and_uncopied_it_is_counted_all_the_same() {
+    let hello: Vec<u8> =
+        [b"\x16\x03\x01\x0f\xff\x01\x00\x0f\xfb\x03\x03", [7; 4085].as_slice()].concat();
+    let mut engine = Engine::new(Limits::default());
+    let mut views = Vec::new();
+    engine.open(&connection(Role::Client, false), &mut views);
+    let mut position = 1000;
+    let mut say = |engine: &mut Engine, at, copied| {
+        let said = Said::new(Direction::Send, position, at, &hello, copied);
+        position += hello.len() as u64;
+        engine.segment(&said.segment(KEY), &mut Vec::new());
+        engine.take_wishes().collect::<Vec<_>>()
+    };
+    assert_eq!(say(&mut engine, 5, COPIED), [(KEY, Wish::Nothing)]);
+    // It was heard.
+    for at in [6, 7 + WISH_AGAIN_NS] {
+        assert_eq!(say(&mut engine, at, (0, 0)), []);
+    }
+    // It was not.
+    assert_eq!(say(&mut engine, 8 + WISH_AGAIN_NS, COPIED), [(KEY, Wish::Nothing)]);
+    assert_eq!(say(&mut engine, 9 + WISH_AGAIN_NS, COPIED), []);
+    let socket = engine.ledger().socket;
+    assert_eq!((socket.segments.counted, socket.segments.seen()), (5, 5));
+    assert_eq!(socket.bytes.counted, 5 * hello.len() as u64);
+}
+
+#[test]
 fn tls_and_unknown_bytes_are_counted() {
     let mut wire = Wire::new(Role::Client);
     wire.client(b"\x16\x03\x01\x00\x05hello").server(b"\x16\x03\x03\x00\x05hello").client(REQUEST);
@@ -228,4 +293,73 @@ fn alaz_itself_is_counted_only() {
     );
     assert!(views.is_empty());
     assert_eq!(engine.ledger().socket.segments.counted, 1);
+}
+
+/// As a library tells it, with the position in the plaintext.
+fn inside(direction: Direction, position: u64, time_ns: u64, text: &str) -> Said {
+    Said::new(direction, position, time_ns, text.as_bytes(), COPIED)
+}
+
+fn give_inside(wire: &mut Wire, said: &Said) {
+    let segment = alaz_model::Segment { source: alaz_model::Source::Tls, ..said.segment(KEY) };
+    wire.engine.segment(&segment, &mut wire.views);
+}
+
+const HELLO: [u8; 6] = [22, 3, 1, 0, 1, 1];
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+#[test]
+fn what_is_said_inside_tls_is_read_and_balanced_on_its_own() {
+    for base in [0, 1 << 62] {
+        let mut wire = Wire::new(Role::Client);
+        wire.client(HELLO).server(HELLO);
+        give_inside(&mut wire, &inside(Direction::Send, base, 10_000_000, REQUEST));
+        give_inside(&mut wire, &inside(Direction::Receive, base, 11_000_000, ANSWER));
+        wire.pause(1);
+        assert_eq!(wire.views.len(), 1, "from {base}");
+        let view = &wire.views[0];
+        assert!(view.tls && view.key == KEY);
+        assert_eq!((view.request_position.0, view.message.status.as_str()), (base, "200"));
+        let ledger = wire.engine.ledger();
+        assert_eq!((ledger.connections.speaks(Protocol::Http), ledger.connections.tls), (1, 0));
+        assert_eq!((ledger.socket.segments.counted, ledger.tls.segments.parsed), (2, 2));
+        assert_eq!(ledger.tls.bytes.seen(), (REQUEST.len() + ANSWER.len()) as u64);
+        assert_eq!(ledger.socket.bytes.seen(), 2 * HELLO.len() as u64);
+    }
+}
+
+#[test]
+fn what_was_missed_inside_tls_is_never_paired_across() {
+    let mut wire = Wire::new(Role::Client);
+    wire.client(HELLO);
+    give_inside(&mut wire, &inside(Direction::Send, 0, 10_000_000, REQUEST));
+    // The kernel side saw ciphertext go by that no call is known to have moved.
+    give_inside(&mut wire, &inside(Direction::Receive, 1 << 62, 11_000_000, ANSWER));
+    wire.pause(10_000_000_000);
+    assert!(wire.views.iter().all(|view| view.message.status != "200"), "{:?}", wire.views);
+    assert_eq!(wire.engine.ledger().exchanges.unpaired(UnpairedReason::Gap), 1);
+}
+
+#[test]
+fn what_a_library_says_on_a_connection_without_tls_is_unlinked() {
+    let mut wire = Wire::new(Role::Client);
+    wire.client(REQUEST);
+    give_inside(&mut wire, &inside(Direction::Send, 0, 10_000_000, REQUEST));
+    let ledger = wire.engine.ledger();
+    assert_eq!(ledger.tls.segments.lost(LossReason::Unlinked), 1);
+    assert_eq!(ledger.tls.bytes.lost(LossReason::Unlinked), REQUEST.len() as u64);
+    assert_eq!(ledger.socket.segments.lost_total(), 0);
+}
+
+#[test]
+fn a_close_waits_for_what_is_still_told_inside_tls() {
+    let mut wire = Wire::new(Role::Client);
+    wire.client(HELLO).server(HELLO);
+    give_inside(&mut wire, &inside(Direction::Send, 0, 10_000_000, REQUEST));
+    wire.close(CloseReason::Finished);
+    give_inside(&mut wire, &inside(Direction::Receive, 0, 11_000_000, ANSWER));
+    wire.pause(10_000_000_000);
+    assert_eq!(wire.views.len(), 1);
+    assert_eq!(wire.views[0].message.status, "200");
+    assert_eq!(wire.engine.ledger().connections.open, 0);
 }

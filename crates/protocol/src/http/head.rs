@@ -9,6 +9,8 @@ pub(crate) struct Head<'a> {
     /// Value of `Host`.
     pub(crate) host: Option<&'a [u8]>,
     pub(crate) body: BodyFields,
+    /// `Upgrade` names HTTP/2 in clear text (RFC 7540 §3.2).
+    pub(crate) is_h2c: bool,
     /// Bytes up to and with the empty line; of a head that was cut, all there are.
     pub(crate) length: usize,
     /// The empty line was seen, so no field is missing.
@@ -176,8 +178,14 @@ fn is_version(bytes: &[u8]) -> bool {
 
 /// Reads the field lines after the start line.
 fn fields<'a>(start: Start<'a>, mut rest: &'a [u8], total: usize, cut: bool) -> Reading<'a> {
-    let mut head =
-        Head { start, host: None, body: BodyFields::default(), length: total, is_whole: false };
+    let mut head = Head {
+        start,
+        host: None,
+        body: BodyFields::default(),
+        is_h2c: false,
+        length: total,
+        is_whole: false,
+    };
     loop {
         let Some((line, after)) = split_line(rest) else {
             let plausible = rest.is_empty() || may_be_field(rest);
@@ -213,6 +221,10 @@ fn field<'a>(line: &'a [u8], head: &mut Head<'a>) -> bool {
     match name.len() {
         0 => return false,
         4 if name.eq_ignore_ascii_case(b"host") => head.host = Some(value.trim_ascii()),
+        7 if name.eq_ignore_ascii_case(b"upgrade") => {
+            let mut protocols = value.split(|byte| *byte == b',');
+            head.is_h2c |= protocols.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c"));
+        }
         14 if name.eq_ignore_ascii_case(b"content-length") => content_length(value, &mut head.body),
         17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
             let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default();

@@ -28,7 +28,7 @@ use std::collections::VecDeque;
 
 use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start, Successor};
 use crate::stream::{Input, Origin, Step};
 use chunks::{ChunkStep, Chunks};
 use pending::Pending;
@@ -87,6 +87,8 @@ struct Conversation {
     proven: bool,
     /// Just after the last byte that the server said.
     answered_to: (Position, Origin),
+    /// Who reads on after a change to HTTP/2.
+    successor: Option<Successor>,
 }
 
 impl Conversation {
@@ -100,6 +102,7 @@ impl Conversation {
             pipelines: false,
             proven: false,
             answered_to: (Position::default(), start.server_heard),
+            successor: None,
         }
     }
 
@@ -204,6 +207,10 @@ impl Dialogue for Conversation {
                 _ => context.exchanges.give_up(self.adrift.unwrap_or(UnpairedReason::Gap), 1),
             }
         }
+    }
+
+    fn successor(&mut self) -> Option<Successor> {
+        self.successor.take()
     }
 
     fn withdraw(&mut self, context: &mut Context<'_>) {

@@ -46,6 +46,8 @@ impl Conversation {
                     Reading::Invalid => Some(Step::Ignore),
                 }
             }
+            // What comes next may be HTTP/2.
+            Place::Head if self.may_change_to_http2() && !input.forced => Some(Step::Wait),
             Place::Head | Place::Counted => self.read_request_head(input, context),
         }
     }
@@ -94,6 +96,7 @@ impl Conversation {
                 seen_to: end,
                 is_turn: self.is_quiet(started_ns),
                 may_hide_others: false,
+                asks_for_h2c: head.is_h2c,
                 reported: false,
                 maybe_answered: false,
                 response: None,

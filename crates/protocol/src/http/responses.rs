@@ -7,6 +7,7 @@ use super::head::{self, Head, Reading, Start};
 use super::pending::{Pending, Response};
 use super::{ChunkRead, Conversation, Place};
 use crate::dialogue::Context;
+use crate::http2;
 use crate::stream::{Input, Origin, Step};
 
 impl Conversation {
@@ -114,15 +115,17 @@ impl Conversation {
         context: &mut Context<'_>,
     ) -> Step {
         self.proven = true;
-        let (Start::Response { status }, Some(front)) = (head.start, self.pending.front_mut())
-        else {
-            return Step::Ignore;
-        };
+        let Start::Response { status } = head.start else { return Step::Ignore };
         // Interim responses (RFC 9110 §15.2) come before the one that counts.
         if (100..200).contains(&status) && status != 101 {
             self.responses = Place::Head;
             return Step::read(head.length);
         }
+        if status == 101 && head.is_h2c && self.may_change_to_http2() {
+            self.change_to_http2();
+            return Step::read(head.length);
+        }
+        let Some(front) = self.pending.front_mut() else { return Step::Ignore };
         let origin = input.origin(0);
         let started_ns = origin.moved_ns(front.started_ns);
         let end = input.position.plus(head.length as u64);
@@ -137,6 +140,32 @@ impl Conversation {
             is_timed: true,
         });
         self.place_response_body(status, head, end, input, context)
+    }
+
+    /// The only request is whole, waits for its response, and offers to get it in HTTP/2.
+    pub(super) fn may_change_to_http2(&self) -> bool {
+        let is_due = |only: &Pending| {
+            only.asks_for_h2c && only.response.is_none() && only.end.is_some() && !only.reported
+        };
+        self.requests == Place::Head
+            && self.pending.len() == 1
+            && self.pending.front().is_some_and(is_due)
+    }
+
+    /// Both sides go on in HTTP/2, where the request is answered as stream 1 (RFC 7540 §3.2).
+    fn change_to_http2(&mut self) {
+        let Some(request) = self.pending.pop_front() else { return };
+        let Some(end) = request.end else { return };
+        let bytes = u64::try_from(end.since(request.position)).unwrap_or(0);
+        self.successor = Some(http2::upgraded(http2::Upgraded {
+            method: request.method,
+            target: request.target,
+            host: request.host,
+            position: request.position,
+            started_ns: request.started_ns,
+            pid: request.pid,
+            bytes,
+        }));
     }
 
     /// RFC 9112 §6.3, for responses.

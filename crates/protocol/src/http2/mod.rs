@@ -31,8 +31,10 @@ mod testing;
 use std::collections::BTreeMap;
 
 use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
+use compact_str::CompactString;
 
-use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
+use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start, Successor};
+use crate::http::target::Target;
 use crate::stream::{Input, Origin, Step};
 use hpack::Table;
 use pair::Stream;
@@ -60,6 +62,30 @@ fn claim(bytes: &[u8], cut: bool) -> Claim {
 fn begin(start: Start) -> Box<dyn Dialogue> {
     Box::new(Conversation::new(start))
 }
+
+/// A request of HTTP/1 that is answered in HTTP/2.
+pub(crate) struct Upgraded {
+    pub(crate) method: CompactString,
+    pub(crate) target: Target,
+    pub(crate) host: CompactString,
+    pub(crate) position: Position,
+    pub(crate) started_ns: u64,
+    pub(crate) pid: u32,
+    /// Of its head and body.
+    pub(crate) bytes: u64,
+}
+
+/// Goes on after a change from HTTP/1 (RFC 7540 §3.2): the request is stream 1, which the client has
+/// ended, and both sides begin as always.
+pub(crate) fn upgraded(request: Upgraded) -> Successor {
+    let mut conversation = Conversation::new(Start::default());
+    conversation.newest = FIRST;
+    conversation.streams.insert(FIRST, Stream::upgraded(request));
+    Successor { protocol: Protocol::Http2, dialogue: Box::new(conversation) }
+}
+
+/// The first stream of a client.
+const FIRST: u32 = 1;
 
 /// Where one direction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

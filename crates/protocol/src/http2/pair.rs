@@ -5,6 +5,7 @@ use std::sync::Arc;
 use alaz_model::{Attributes, CloseReason, Message, Outcome, Position, Protocol};
 use compact_str::{CompactString, format_compact};
 
+use super::Upgraded;
 use super::grpc::{self, Messages};
 use super::hpack::Field;
 use crate::dialogue::{Context, Side, Told};
@@ -92,6 +93,35 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// A request that came in HTTP/1 and is answered here.
+    pub(super) fn upgraded(request: Upgraded) -> Stream {
+        Stream {
+            fields: Fields {
+                method: Some(request.method),
+                target: Some(Arc::new(request.target)),
+                host: Some(request.host),
+                is_request: true,
+                ..Fields::default()
+            },
+            position: request.position,
+            started_ns: request.started_ns,
+            pid: request.pid,
+            request: Way { bytes: request.bytes, is_done: true, ..Way::default() },
+            response: Way::default(),
+            answer: None,
+            reset: None,
+            ended_ns: 0,
+            active_ns: request.started_ns,
+        }
+    }
+
+    /// The server has agreed to pass on what the client says, whatever it is: a tunnel, or with RFC
+    /// 8441 another protocol, such as WebSocket.
+    pub(super) fn is_tunnel(&self) -> bool {
+        let is_agreed = self.http_status().is_some_and(|status| (200..300).contains(&status));
+        is_agreed && self.fields.method.as_deref() == Some("CONNECT")
+    }
+
     pub(super) fn way(&mut self, side: Side) -> &mut Way {
         match side {
             Side::Client => &mut self.request,

@@ -205,7 +205,10 @@ impl Conversation {
             (Side::Server, Kind::Headers) => self.answer(&block, &fields, context),
             _ => {}
         }
-        Some(self.pass(side, header, seen, block.ends_stream, input, context))
+        // What a tunnel carries is nobody's request or response.
+        let opens_tunnel = side == Side::Server && self.open_tunnel(block.stream);
+        let ends = block.ends_stream || opens_tunnel;
+        Some(self.pass(side, header, seen, ends, input, context))
     }
 
     /// Whether the request that this belongs to may still be on its way to us.
@@ -304,6 +307,16 @@ impl Conversation {
         };
         stream.hear(fields, answer, block.size, block.ends_stream);
         stream.active_ns = block.origin.ended_ns;
+    }
+
+    /// A tunnel's request and response are over with their heads.
+    fn open_tunnel(&mut self, id: u32) -> bool {
+        let stream = self.streams.get_mut(&id).filter(|stream| stream.is_tunnel());
+        if let Some(stream) = stream {
+            stream.request.is_done = true;
+            return true;
+        }
+        false
     }
 
     fn read_reset(

@@ -9,6 +9,7 @@ use crate::Limits;
 use crate::testing::Wire;
 
 mod damaged;
+mod upgrade;
 
 const GET: [(&str, &str); 4] = [
     (":method", "GET"),

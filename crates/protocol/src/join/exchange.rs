@@ -26,7 +26,7 @@ pub(crate) fn join(client: View, server: &View, clock: &Clock) -> Exchange {
     exchange.observed_by = ObservedBy::Both;
     exchange.latency_ns = exchange.latency_ns.or(whole_ns);
     exchange.server_latency_ns = server_latency_ns;
-    exchange.server = Endpoint { address: server_address, pid: server_pid, process: None };
+    exchange.server = Endpoint { pid: server_pid, ..Endpoint::at(server_address) };
     if let Some(message) = message {
         exchange.message = message;
     }
@@ -37,8 +37,10 @@ pub(crate) fn join(client: View, server: &View, clock: &Clock) -> Exchange {
 pub(crate) fn alone(view: View, clock: &Clock) -> Exchange {
     let latency_ns = latency_ns(&view);
     let ttfb_ns = view.response_ns.map(|first_ns| first_ns.saturating_sub(view.started_ns));
-    let at =
-        |address, local| Endpoint { address, pid: if local { view.pid } else { 0 }, process: None };
+    let at = |address, local| Endpoint {
+        pid: if local { view.pid } else { 0 },
+        ..Endpoint::at(address)
+    };
     let is_server = view.role == Role::Server;
     Exchange {
         time: clock.unix(view.started_ns),

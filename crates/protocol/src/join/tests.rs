@@ -400,3 +400,68 @@ proptest! {
         prop_assert_eq!(told, certain);
     }
 }
+
+/// A view of what is said inside TLS.
+fn inside(role: Role, request: u64, target: &str) -> View {
+    let mut view = View { tls: true, ..view(role, 7, request, Some(request + 50)) };
+    view.message.target = target.into();
+    view
+}
+
+const UNANCHORED: u64 = 1 << 62;
+
+#[test]
+fn inside_tls_anchored_positions_tell_the_halves() {
+    let mut join = host(&[7]);
+    let views = vec![
+        inside(Role::Client, 0, "/a"),
+        inside(Role::Client, 90, "/a"),
+        inside(Role::Server, 90, "/a"),
+        inside(Role::Server, 0, "/a"),
+    ];
+    let joined = take(&mut join, views);
+    assert_eq!(joined.len(), 2);
+    assert!(joined.iter().all(|it| it.observed_by == ObservedBy::Both && it.tls));
+    assert_eq!((join.ledger().joined, join.ledger().waiting), (2, 0));
+}
+
+#[test]
+fn inside_tls_the_unanchored_meet_by_what_they_say_while_the_client_waits() {
+    let mut join = host(&[7]);
+    let at = |view: View, by_ns: u64| View {
+        started_ns: view.started_ns + by_ns,
+        ended_ns: view.ended_ns + by_ns,
+        ..view
+    };
+    let later = |role, target| at(inside(role, UNANCHORED + 900, target), 100_000);
+    let views = vec![
+        inside(Role::Server, UNANCHORED + 3, "/a"),
+        // Another time, another target: nobody's half.
+        later(Role::Client, "/a"),
+        later(Role::Server, "/b"),
+        // One end alone is anchored.
+        inside(Role::Client, 70, "/a"),
+    ];
+    let joined = take(&mut join, views);
+    assert_eq!(joined.len(), 1);
+    assert_eq!((joined[0].observed_by, &*joined[0].message.target), (ObservedBy::Both, "/a"));
+    let mut alone = Vec::new();
+    join.advance(10 * PATIENCE_NS, &Clock::default(), &mut alone);
+    assert_eq!(alone.len(), 2);
+    assert_eq!(join.ledger().waiting, 0);
+    assert_eq!(join.ledger().seen, 4);
+}
+
+#[test]
+fn inside_tls_what_waits_is_bounded_and_late_halves_are_known() {
+    let mut join = host(&[7]);
+    join.limits.waiting = 1;
+    let views = vec![inside(Role::Client, 0, "/a"), inside(Role::Client, 90, "/b")];
+    let out = take(&mut join, views);
+    assert_eq!(out.len(), 1, "the second finds no room to wait");
+    let mut alone = Vec::new();
+    join.advance(10 * PATIENCE_NS, &Clock::default(), &mut alone);
+    assert_eq!(alone.len(), 1);
+    assert!(take(&mut join, vec![inside(Role::Server, 0, "/a")]).is_empty());
+    assert_eq!(join.ledger().late, 1);
+}

@@ -5,16 +5,10 @@ use smallvec::SmallVec;
 
 use super::parse::Fields;
 use super::schema::Meaning;
-use crate::remembered::Remembered;
+use super::topics::{TopicId, TopicNames};
 
 /// Of more topics in one message only so many are named.
 pub(super) const TOPICS_MAX: usize = 8;
-
-/// Number of a topic that never changes (KIP-516).
-pub(super) type TopicId = [u8; 16];
-
-/// Names of topics by their ids, of those that the connection has told of.
-pub(super) type Names = Remembered<TopicId, CompactString>;
 
 /// Topics by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +49,7 @@ pub(super) struct Found {
 
 impl Found {
     /// A number or an id. False where it cannot be.
-    pub(super) fn fixed(&mut self, meaning: Meaning, value: &[u8], names: &mut Names) -> bool {
+    pub(super) fn fixed(&mut self, meaning: Meaning, value: &[u8], names: &mut TopicNames) -> bool {
         let mut fields = Fields { bytes: value };
         match (meaning, value.len()) {
             (Meaning::TopicId, _) => {
@@ -97,7 +91,7 @@ impl Found {
     }
 
     /// A name; empty where it is none, or too long.
-    pub(super) fn text(&mut self, meaning: Meaning, text: &[u8], names: &mut Names) {
+    pub(super) fn text(&mut self, meaning: Meaning, text: &[u8], names: &mut TopicNames) {
         match meaning {
             Meaning::Topic => self.topic(topic_name(text), None, names),
             Meaning::Forgotten => self.forgets = true,
@@ -114,7 +108,7 @@ impl Found {
     }
 
     /// Half of what a topic is known by; the other half may stand beside it.
-    fn topic(&mut self, name: Option<CompactString>, id: Option<TopicId>, names: &mut Names) {
+    fn topic(&mut self, name: Option<CompactString>, id: Option<TopicId>, names: &mut TopicNames) {
         if name.is_some() && self.name.is_some() || id.is_some() && self.id.is_some() {
             self.settle(names);
         }
@@ -123,18 +117,16 @@ impl Found {
     }
 
     /// What comes next tells of something else.
-    pub(super) fn settle(&mut self, names: &mut Names) {
+    pub(super) fn settle(&mut self, names: &mut TopicNames) {
         let (name, id) = (self.name.take(), self.id.take());
         let name = match (name, id) {
             (Some(name), Some(id)) => {
-                if names.get(&id).is_none_or(|known| *known != name) {
-                    names.insert(id, name.clone());
-                }
+                names.learn(id, &name);
                 name
             }
             (Some(name), None) => name,
             (None, Some(id)) => match names.get(&id) {
-                Some(name) => name.clone(),
+                Some(name) => name,
                 None => return self.topics.has_more = true,
             },
             (None, None) => return,
@@ -211,7 +203,7 @@ impl Topics {
     }
 }
 
-/// Names of topics have letters, digits, dots, dashes and underscores, 249 at most.
+/// TopicNames of topics have letters, digits, dots, dashes and underscores, 249 at most.
 fn topic_name(text: &[u8]) -> Option<CompactString> {
     const LONGEST: usize = 249;
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);

@@ -11,7 +11,7 @@
 //! * After missing bytes, or on a connection that is older than Alaz, requests are found again where
 //!   a segment begins with one, and responses where a segment begins with the number of a request
 //!   that waits for it.
-//! * Topics that are told by id have the names that the connection was heard to tell before.
+//! * Topics that are told by id have the names that any connection was heard to tell before.
 //!
 //! A client that has two requests of the same number under way is followed by order alone, and not
 //! any more once something is missing.
@@ -24,18 +24,20 @@ mod responses;
 mod schema;
 #[rustfmt::skip]
 mod table;
+mod topics;
 mod walk;
 
 use std::collections::VecDeque;
 
-use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
+use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
+use crate::numbered::{self, Losses};
 use crate::stream::{Input, Origin, Step};
-use found::Names;
 use pair::{FetchSession, Request, Response};
 use parse::Reading;
 use schema::Meaning;
+pub(crate) use topics::TopicNames;
 use walk::{Progress, Walk};
 
 /// Kafka in the list of protocols.
@@ -75,16 +77,11 @@ struct Way {
     end: Position,
     /// The frame is read, or passed over, up to here.
     at: Position,
-    /// Why something was lost since the frame began, and maybe after it.
-    torn: Option<UnpairedReason>,
     /// Who moved the last byte of the frame, where that was not copied: nobody was asked to read it.
     ended: Option<Origin>,
     /// Its fields; `None` where what is left of them is not read.
     walk: Option<Walk>,
-    /// Something was lost in the segment that is being read.
-    is_losing: bool,
-    /// What was said until then may be answered by what was lost.
-    lost_to_ns: u64,
+    losses: Losses,
 }
 
 /// What is said on one connection.
@@ -99,7 +96,6 @@ struct Conversation {
     answering: Option<(Request, Response)>,
     /// So many requests were not kept.
     untold: u64,
-    names: Names,
     session: Option<FetchSession>,
     /// Credentials come in frames without headers (KIP-43, before version 1 of the handshake).
     has_raw_frames: bool,
@@ -117,11 +113,9 @@ impl Conversation {
             place: if start.mid_stream { Place::Adrift } else { Place::Frame },
             end: Position::default(),
             at: Position::default(),
-            torn: None,
             ended: None,
             walk: None,
-            is_losing: false,
-            lost_to_ns,
+            losses: Losses::before(lost_to_ns),
         };
         Conversation {
             client: way(0),
@@ -131,7 +125,6 @@ impl Conversation {
             pending: VecDeque::new(),
             answering: None,
             untold: 0,
-            names: Names::default(),
             session: None,
             has_raw_frames: false,
             repeats: false,
@@ -163,7 +156,7 @@ impl Conversation {
             overrun => {
                 self.tear(side);
                 if overrun.is_err() {
-                    let reason = self.way(side).torn.unwrap_or(UnpairedReason::Gap);
+                    let reason = self.way(side).losses.torn.unwrap_or(UnpairedReason::Gap);
                     self.lose_course(side, reason, context);
                 }
                 self.frame_ends(side, Origin::default(), context);
@@ -172,7 +165,8 @@ impl Conversation {
         };
         let visible = usize::try_from(left).ok().and_then(|left| input.bytes.get(..left));
         let visible = visible.unwrap_or(input.bytes);
-        let Some(taken) = self.walk(side, visible, left, input.cut) else { return Step::More };
+        let taken = self.walk(side, visible, left, input.cut, context.topics);
+        let Some(taken) = taken else { return Step::More };
         self.way(side).at = input.position.plus(taken);
         let seen = visible.len().min(usize::try_from(taken).unwrap_or(usize::MAX));
         let then_pass = taken - seen as u64;
@@ -183,7 +177,14 @@ impl Conversation {
     }
 
     /// Reads fields. Returns how many bytes are done with; `None` where it takes more to go on.
-    fn walk(&mut self, side: Side, visible: &[u8], left: u64, cut: bool) -> Option<u64> {
+    fn walk(
+        &mut self,
+        side: Side,
+        visible: &[u8],
+        left: u64,
+        cut: bool,
+        names: &mut TopicNames,
+    ) -> Option<u64> {
         let (way, found) = match side {
             Side::Client => {
                 (&mut self.client, self.asking.as_mut().map(|asking| &mut asking.found))
@@ -194,7 +195,7 @@ impl Conversation {
             }
         };
         let (Some(walk), Some(found)) = (&mut way.walk, found) else { return Some(left) };
-        let (mut taken, progress) = walk.read(visible, left, found, &mut self.names);
+        let (mut taken, progress) = walk.read(visible, left, found, names);
         if cut && progress == Progress::More {
             // The next batch will not be seen, but what follows the records may.
             taken += walk.skip_records(found);
@@ -225,7 +226,7 @@ impl Conversation {
 
     fn frame_ends(&mut self, side: Side, last: Origin, context: &mut Context<'_>) {
         let way = self.way(side);
-        (way.walk, way.torn, way.ended) = (None, None, None);
+        (way.walk, way.losses.torn, way.ended) = (None, None, None);
         if way.place == Place::Inside {
             way.place = Place::Frame;
         }
@@ -250,7 +251,7 @@ impl Conversation {
         self.reason = reason;
         let way = self.way(side);
         (way.place, way.walk) = (Place::Adrift, None);
-        way.is_losing = true;
+        way.losses.is_losing = true;
         if self.repeats {
             self.become_opaque(context);
         }
@@ -268,9 +269,7 @@ impl Conversation {
 
     /// Whether the answer to a request may be among what was lost.
     fn may_be_answered(&self, request: &Request) -> bool {
-        self.server.is_losing
-            || self.server.torn.is_some()
-            || request.started_ns <= self.server.lost_to_ns
+        self.server.losses.may_answer(request.started_ns)
     }
 }
 
@@ -297,14 +296,12 @@ impl Dialogue for Conversation {
     fn heard(&mut self, side: Side, end: Position, last: Origin) {
         let way = self.way(side);
         let left = way.end.since(end);
-        if way.place == Place::Inside && way.torn.is_some() && left >= 0 {
-            way.torn = None;
+        if way.place == Place::Inside && way.losses.torn.is_some() && left >= 0 {
+            way.losses.torn = None;
             way.ended = (left == 0).then_some(last);
         }
         // What was not understood may have been anything.
-        if std::mem::take(&mut way.is_losing) || way.place == Place::Adrift {
-            way.lost_to_ns = last.ended_ns;
-        }
+        way.losses.heard(last, way.place != Place::Adrift);
         if side == Side::Server
             && let Some((request, response)) = &mut self.answering
         {
@@ -315,7 +312,7 @@ impl Dialogue for Conversation {
     fn lost(&mut self, side: Side, reason: UnpairedReason, context: &mut Context<'_>) {
         match self.way(side).place {
             // Its end is known all the same: what comes next shows whether it is missing too.
-            Place::Inside => self.way(side).torn = Some(reason),
+            Place::Inside => self.way(side).losses.torn = Some(reason),
             Place::Frame | Place::Adrift => self.lose_course(side, reason, context),
             Place::Opaque => {}
         }
@@ -331,23 +328,10 @@ impl Dialogue for Conversation {
 
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {
         self.settle(context);
-        let silence_ns = context.limits.silence_ns;
-        let is_silent = |request: &Request| {
-            watermark_ns.saturating_sub(request.started_ns) > silence_ns && !request.reported
-        };
-        for at in 0..self.pending.len() {
-            let Some(request) = self.pending.get(at).filter(|request| is_silent(request)) else {
-                continue;
-            };
-            if self.may_be_answered(request) {
-                context.exchanges.give_up(self.reason, 1);
-            } else {
-                request.report(None, Outcome::NoResponse, context);
-            }
-            if let Some(request) = self.pending.get_mut(at) {
-                request.reported = true;
-            }
-        }
+        let losses = &self.server.losses;
+        let may_be_answered = |request: &Request| losses.may_answer(request.started_ns);
+        let pending = self.pending.iter_mut();
+        numbered::end_silent(pending, watermark_ns, may_be_answered, self.reason, context);
     }
 
     fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
@@ -355,23 +339,14 @@ impl Dialogue for Conversation {
         self.tear(Side::Client);
         self.tear(Side::Server);
         if let Some((request, response)) = self.answering.take() {
-            let is_torn = self.server.torn.is_some() || !ending.is_answer_seen;
+            let is_torn = self.server.losses.torn.is_some() || !ending.is_answer_seen;
             let outcome = if is_torn { Outcome::Partial } else { Outcome::Reset };
             request.report(Some(&response), outcome, context);
         }
-        let outcome = match ending.reason {
-            CloseReason::Reset => Outcome::Reset,
-            _ => Outcome::NoResponse,
-        };
-        let lost = self.server.torn.unwrap_or(self.reason);
+        let lost = self.server.losses.torn.unwrap_or(self.reason);
         let asking = self.asking.take().filter(|asking| !asking.is_one_way());
-        for request in std::mem::take(&mut self.pending).into_iter().chain(asking) {
-            if ending.is_answer_seen && !self.may_be_answered(&request) {
-                request.report(None, outcome, context);
-            } else if !request.reported {
-                context.exchanges.give_up(lost, 1);
-            }
-        }
+        let pending = std::mem::take(&mut self.pending).into_iter().chain(asking);
+        numbered::end_all(pending, ending, |request| self.may_be_answered(request), lost, context);
     }
 
     fn withdraw(&mut self, context: &mut Context<'_>) {

@@ -7,6 +7,7 @@ use super::found::{Found, Topics};
 use super::parse::RequestHead;
 use super::schema::{self, Api, FETCH, JOIN_GROUP, PRODUCE, SYNC_GROUP};
 use crate::dialogue::{Context, Told};
+use crate::numbered::Numbered;
 use crate::stream::{Input, Origin};
 
 /// What the broker may be late with, beyond the time that it was allowed to wait.
@@ -40,6 +41,24 @@ pub(super) struct Response {
     pub(super) found: Found,
     /// Some error codes were not seen.
     pub(super) is_unsure: bool,
+}
+
+impl Numbered for Request {
+    fn started_ns(&self) -> u64 {
+        self.started_ns
+    }
+
+    fn is_reported(&self) -> bool {
+        self.reported
+    }
+
+    fn set_reported(&mut self) {
+        self.reported = true;
+    }
+
+    fn report_unanswered(&self, outcome: Outcome, context: &mut Context<'_>) {
+        self.report(None, outcome, context);
+    }
 }
 
 impl Request {

@@ -97,7 +97,7 @@ impl Conversation {
 
     pub(super) fn request_ends(&mut self, context: &mut Context<'_>) {
         let Some(mut request) = self.asking.take() else { return };
-        request.found.settle(&mut self.names);
+        request.found.settle(context.topics);
         if request.key == FETCH {
             FetchSession::complete(self.session.as_mut(), &mut request.found);
         }

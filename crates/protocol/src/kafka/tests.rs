@@ -3,12 +3,14 @@
 mod messages;
 mod properties;
 
-use alaz_model::{CloseReason, Protocol, Role, UnpairedReason};
+use alaz_model::{
+    CloseReason, Connection, ConnectionKey, Direction, Protocol, Role, UnpairedReason,
+};
 
 use super::claim;
 use crate::Limits;
 use crate::dialogue::{Claim, Side};
-use crate::testing::{FOREIGN, Said, Wire};
+use crate::testing::{COPIED, FOREIGN, Said, Wire, connection};
 use messages::*;
 
 fn client() -> Wire {
@@ -383,7 +385,7 @@ fn everything_that_is_kept_is_bounded() {
     assert_eq!(wire.told().len(), 4);
     assert_eq!(wire.engine.ledger().exchanges.unpaired(UnpairedReason::TooManyPending), 2);
 
-    // Names of topics, in one message and on the connection.
+    // Names of topics in one message; all of them are known by their ids.
     let names: Vec<_> = (0..300).map(|at| format!("topic-{at}")).collect();
     let ids = |at: usize| {
         let mut id = [1; 16];
@@ -402,7 +404,7 @@ fn everything_that_is_kept_is_bounded() {
     let told = wire.told();
     let eight = "topic-0,topic-1,topic-2,topic-3,topic-4,topic-5,topic-6,topic-7";
     assert_eq!(told[0], format!("Metadata {eight},… NONE complete"));
-    assert_eq!(told[1..], ["Fetch  NONE complete", "Fetch topic-299 NONE complete"]);
+    assert_eq!(told[1..], ["Fetch topic-0 NONE complete", "Fetch topic-299 NONE complete"]);
 }
 
 #[test]
@@ -436,4 +438,25 @@ fn only_kafka_is_claimed() {
     assert!(!yes(b"\0\0\0\x11\0\0\0\x01\0\0\0\x04\0\0\0\x04/foo\0", true));
     // DNS over TCP.
     assert!(!yes(b"\0\x1d\xab\xcd\0\0\0\x01\0\0\0\0\0\x01\x07example\x03com\0\0\x01\0\x01", true));
+}
+
+#[test]
+fn topics_are_known_by_what_any_connection_was_told() {
+    let (orders, bills) = ([7; 16], [9; 16]);
+    let mut wire = client();
+    wire.client(metadata(1, &[])).server(described(1, &[("orders", orders), ("bills", bills)]));
+    // Another connection of the same engine, on which nothing was told.
+    let key = ConnectionKey { socket: 2, generation: 1 };
+    wire.engine.open(&Connection { key, ..connection(Role::Client, false) }, &mut wire.views);
+    let asked = fetch_by_id(5, 0, 0, &[orders, [8; 16]]);
+    let answer = fetched_by_id(5, 0, 0, &[]);
+    for (direction, position, bytes) in
+        [(Direction::Send, 1000, &asked), (Direction::Receive, 5000, &answer)]
+    {
+        wire.now_ns += 1_000_000;
+        let said = Said::new(direction, position, wire.now_ns, bytes, COPIED);
+        wire.engine.segment(&said.segment(key), &mut wire.views);
+    }
+    let told = &wire.views.last().unwrap();
+    assert_eq!((told.key, &*told.message.target), (key, "orders,…"));
 }

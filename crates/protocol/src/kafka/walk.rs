@@ -3,9 +3,10 @@
 //! The walk can stop at any byte and go on with the next ones. What tells nothing is passed over by
 //! its length, seen or not.
 
-use super::found::{Found, Names};
+use super::found::Found;
 use super::parse::{self, BATCH_HEAD, Fields, VARINT_MAX};
 use super::schema::{Field, Kind, Meaning};
+use super::topics::TopicNames;
 
 /// Groups within groups.
 const LEVELS_MAX: usize = 8;
@@ -86,7 +87,7 @@ impl Walk {
         bytes: &[u8],
         left: u64,
         found: &mut Found,
-        names: &mut Names,
+        names: &mut TopicNames,
     ) -> (u64, Progress) {
         let mut taken = 0;
         loop {
@@ -136,7 +137,7 @@ impl Walk {
             })
     }
 
-    fn step(&mut self, bytes: &[u8], left: u64, found: &mut Found, names: &mut Names) -> Step {
+    fn step(&mut self, bytes: &[u8], left: u64, found: &mut Found, names: &mut TopicNames) -> Step {
         if std::mem::take(&mut self.has_lost_batches) {
             found.is_uncounted = true;
             return Step::Took(std::mem::take(&mut self.records));
@@ -173,7 +174,7 @@ impl Walk {
         bytes: &[u8],
         left: u64,
         found: &mut Found,
-        names: &mut Names,
+        names: &mut TopicNames,
     ) -> Step {
         let mut fields = Fields { bytes };
         match field.kind {
@@ -272,7 +273,13 @@ impl Walk {
     }
 
     /// A group has had all its fields, but for the tagged ones.
-    fn end_group(&mut self, bytes: &[u8], left: u64, found: &mut Found, names: &mut Names) -> Step {
+    fn end_group(
+        &mut self,
+        bytes: &[u8],
+        left: u64,
+        found: &mut Found,
+        names: &mut TopicNames,
+    ) -> Step {
         let Some(level) = self.levels.get_mut(self.depth - 1) else { return Step::Invalid };
         let mut fields = Fields { bytes };
         let mut taken = 0;

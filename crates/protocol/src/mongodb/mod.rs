@@ -23,9 +23,10 @@ mod parse;
 mod requests;
 mod responses;
 
-use alaz_model::{CloseReason, Outcome, Position, Protocol, UnpairedReason};
+use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start};
+use crate::numbered::{self, Losses};
 use crate::remembered::Remembered;
 use crate::stream::{Input, Origin, Step};
 use bson::{Level, Progress};
@@ -71,12 +72,7 @@ struct Way {
     /// The message is read, or passed over, up to here.
     at: Position,
     contents: Contents,
-    /// Why something was lost since the message began, and maybe after it.
-    torn: Option<UnpairedReason>,
-    /// Something was lost in the segment that is being read.
-    is_losing: bool,
-    /// What was said until then may be answered by what was lost.
-    lost_to_ns: u64,
+    losses: Losses,
 }
 
 /// What is said on one connection.
@@ -108,10 +104,8 @@ impl Conversation {
             end: Position::default(),
             at: Position::default(),
             contents: Contents::Nothing,
-            torn: None,
-            is_losing: false,
             // What was heard then may answer what is read only now.
-            lost_to_ns: start.server_heard.ended_ns,
+            losses: Losses::before(start.server_heard.ended_ns),
         };
         Conversation {
             client: way(),
@@ -144,7 +138,7 @@ impl Conversation {
         way.at = at.plus(head.size as u64);
         way.end = at.plus(head.length);
         way.contents = contents;
-        way.torn = None;
+        way.losses.torn = None;
     }
 
     /// Goes on in a message.
@@ -157,7 +151,7 @@ impl Conversation {
             // The end was missing, and maybe more.
             overrun => {
                 self.tear(side);
-                let reason = self.way(side).torn.unwrap_or(UnpairedReason::Gap);
+                let reason = self.way(side).losses.torn.unwrap_or(UnpairedReason::Gap);
                 self.message_ends(side, Origin::default(), context);
                 if overrun.is_err() {
                     self.lose_course(side, reason);
@@ -216,7 +210,7 @@ impl Conversation {
 
     fn message_ends(&mut self, side: Side, last: Origin, context: &mut Context<'_>) {
         let way = self.way(side);
-        (way.place, way.contents, way.torn) = (Place::Message, Contents::Nothing, None);
+        (way.place, way.contents, way.losses.torn) = (Place::Message, Contents::Nothing, None);
         match side {
             Side::Client => self.request_ends(context),
             Side::Server => self.reply_ends(last, context),
@@ -228,7 +222,7 @@ impl Conversation {
         self.reason = reason;
         let way = self.way(side);
         (way.place, way.contents) = (Place::Adrift, Contents::Nothing);
-        way.is_losing = true;
+        way.losses.is_losing = true;
     }
 
     /// These bytes are no message.
@@ -242,10 +236,7 @@ impl Conversation {
 
     /// Whether the reply to a request may be among what was lost.
     fn may_be_answered(&self, request: &Request) -> bool {
-        request.is_blind
-            || self.server.is_losing
-            || self.server.torn.is_some()
-            || request.started_ns <= self.server.lost_to_ns
+        request.is_blind || self.server.losses.may_answer(request.started_ns)
     }
 }
 
@@ -275,9 +266,7 @@ impl Dialogue for Conversation {
 
     fn heard(&mut self, side: Side, _end: Position, last: Origin) {
         let way = self.way(side);
-        if std::mem::take(&mut way.is_losing) {
-            way.lost_to_ns = last.ended_ns;
-        }
+        way.losses.heard(last, true);
         if side == Side::Server
             && let Some((_, reply)) = &mut self.answering
         {
@@ -288,33 +277,21 @@ impl Dialogue for Conversation {
     fn lost(&mut self, side: Side, reason: UnpairedReason, _context: &mut Context<'_>) {
         match self.way(side).place {
             // Its end is known all the same: what comes next shows whether it is missing too.
-            Place::Inside => self.way(side).torn = Some(reason),
+            Place::Inside => self.way(side).losses.torn = Some(reason),
             Place::Message | Place::Adrift => self.lose_course(side, reason),
         }
     }
 
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {
-        let silence_ns = context.limits.silence_ns;
-        let is_silent = |request: &Request| {
-            watermark_ns.saturating_sub(request.started_ns) > silence_ns && !request.reported
-        };
-        for at in 0..self.pending.len() {
-            let Some(request) = self.pending.get(at).filter(|request| is_silent(request)) else {
-                continue;
-            };
-            if self.may_be_answered(request) {
-                context.exchanges.give_up(self.reason, 1);
-            } else {
-                request.report(None, Outcome::NoResponse, context);
-            }
-            if let Some(request) = self.pending.get_mut(at) {
-                request.reported = true;
-            }
-        }
+        let losses = &self.server.losses;
+        let may_be_answered =
+            |request: &Request| request.is_blind || losses.may_answer(request.started_ns);
+        let pending = self.pending.iter_mut();
+        numbered::end_silent(pending, watermark_ns, may_be_answered, self.reason, context);
     }
 
     fn close(&mut self, ending: Ending, context: &mut Context<'_>) {
-        let server_torn = self.server.torn;
+        let server_torn = self.server.losses.torn;
         self.tear(Side::Client);
         self.tear(Side::Server);
         if let Some((request, reply)) = self.answering.take() {
@@ -322,19 +299,10 @@ impl Dialogue for Conversation {
             let outcome = if is_torn { Outcome::Partial } else { Outcome::Reset };
             request.report(Some(&reply), outcome, context);
         }
-        let outcome = match ending.reason {
-            CloseReason::Reset => Outcome::Reset,
-            _ => Outcome::NoResponse,
-        };
         let lost = server_torn.unwrap_or(self.reason);
         let asking = self.asking.take().filter(|asking| !asking.is_one_way);
-        for request in std::mem::take(&mut self.pending).into_iter().chain(asking) {
-            if ending.is_answer_seen && !self.may_be_answered(&request) {
-                request.report(None, outcome, context);
-            } else if !request.reported {
-                context.exchanges.give_up(lost, 1);
-            }
-        }
+        let pending = std::mem::take(&mut self.pending).into_iter().chain(asking);
+        numbered::end_all(pending, ending, |request| self.may_be_answered(request), lost, context);
     }
 
     fn withdraw(&mut self, context: &mut Context<'_>) {

@@ -6,6 +6,7 @@ use compact_str::CompactString;
 use super::found::{Answered, Asked, Status};
 use super::parse::{self, Head, Kind};
 use crate::dialogue::{Context, Told};
+use crate::numbered::Numbered;
 use crate::stream::{Input, Origin};
 
 /// A request, as much of it as was seen.
@@ -48,6 +49,24 @@ pub(super) struct Chain {
     /// The number of the newest of them.
     pub(super) id: i32,
     pub(super) asked: Asked,
+}
+
+impl Numbered for Request {
+    fn started_ns(&self) -> u64 {
+        self.started_ns
+    }
+
+    fn is_reported(&self) -> bool {
+        self.reported
+    }
+
+    fn set_reported(&mut self) {
+        self.reported = true;
+    }
+
+    fn report_unanswered(&self, outcome: Outcome, context: &mut Context<'_>) {
+        self.report(None, outcome, context);
+    }
 }
 
 impl Request {

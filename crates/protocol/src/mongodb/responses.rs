@@ -119,7 +119,7 @@ impl Conversation {
             None => context.exchanges.give_up(self.reason, 1),
         }
         // Its request may be told of later.
-        self.server.lost_to_ns = self.server.lost_to_ns.max(input.origin(0).ended_ns);
+        self.server.losses.pass_by(input.origin(0));
     }
 
     /// Whether the request that has this number may still be read.

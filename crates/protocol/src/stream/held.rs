@@ -15,6 +15,8 @@ pub(super) struct Held {
     pub(super) origin: Origin,
     /// Its mark is set already: part of it has been read.
     pub(super) marked: bool,
+    /// Why nothing of it was copied, if nothing was.
+    pub(super) uncopied: LossReason,
 }
 
 /// A segment about to be shown.
@@ -25,6 +27,7 @@ pub(super) struct Piece<'a> {
     pub(super) tail: &'a [u8],
     pub(super) origin: Origin,
     pub(super) marked: bool,
+    pub(super) uncopied: LossReason,
 }
 
 /// Segments held at once, whatever their size.
@@ -96,7 +99,7 @@ impl Queue {
         }
         self.bytes += bytes;
         *books.held_total += bytes;
-        let piece = Piece::of(segment);
+        let piece = Piece::of(segment, books);
         self.held.insert(
             place,
             Held {
@@ -106,6 +109,7 @@ impl Queue {
                 tail: piece.tail.to_vec(),
                 origin: piece.origin,
                 marked: false,
+                uncopied: piece.uncopied,
             },
         );
     }
@@ -117,7 +121,7 @@ impl Queue {
 }
 
 impl Piece<'_> {
-    pub(super) fn of<'a>(segment: &Segment<'a>) -> Piece<'a> {
+    pub(super) fn of<'a>(segment: &Segment<'a>, books: &Books<'_>) -> Piece<'a> {
         Piece {
             position: segment.position,
             length: segment.length,
@@ -129,6 +133,7 @@ impl Piece<'_> {
                 pid: segment.pid,
             },
             marked: false,
+            uncopied: books.uncopied,
         }
     }
 }
@@ -150,6 +155,7 @@ impl Held {
             tail: &self.tail,
             origin: self.origin,
             marked: self.marked,
+            uncopied: self.uncopied,
         }
     }
 }

@@ -47,7 +47,12 @@ impl Desk {
     }
 
     fn books(&mut self) -> Books<'_> {
-        Books { balance: &mut self.balance, held_total: &mut self.held_total, limits: &self.limits }
+        Books {
+            balance: &mut self.balance,
+            held_total: &mut self.held_total,
+            limits: &self.limits,
+            uncopied: LossReason::Unreadable,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alaz_flow::{ConnectionStats, EdgeStats, Histogram};
+use alaz_flow::{ConnectionStats, EdgeStats, Histogram, StatusMix};
 use alaz_model::{EndpointKind, Exchange, UnixNanos};
 use serde::Serialize;
 
@@ -34,16 +34,18 @@ pub(crate) struct EdgeDetail {
     request_bytes: u64,
     response_bytes: u64,
     status: BTreeMap<String, u64>,
+    errors_by_code: BTreeMap<String, u64>,
     routes: Vec<Route>,
     routes_overflow: u64,
     recent: Vec<Arc<Exchange>>,
     tcp: Option<MapConnections>,
 }
 
-#[derive(Debug, Serialize)]
-struct NodeRef {
+/// An end of an edge, by name.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct NodeRef {
     id: String,
-    name: String,
+    pub(super) name: String,
     kind: EndpointKind,
 }
 
@@ -51,6 +53,7 @@ struct NodeRef {
 struct Route {
     method: String,
     route: String,
+    database: String,
     requests: u64,
     errors: u64,
     p50_ns: Option<u64>,
@@ -91,7 +94,8 @@ impl EdgeDetail {
             server_p95_ns: stats.server_latency.quantile(0.95),
             request_bytes: stats.request_bytes,
             response_bytes: stats.response_bytes,
-            status: stats.status.iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            status: by_name(&stats.status),
+            errors_by_code: by_name(&stats.errors_by_code),
             routes: routes(&stats),
             routes_overflow: stats.routes_overflow,
             recent: edge.samples.recent(period.from_ns, period.to_ns),
@@ -101,10 +105,15 @@ impl EdgeDetail {
 }
 
 impl NodeRef {
-    fn of(store: &Store, id: NodeId) -> Option<NodeRef> {
+    pub(super) fn of(store: &Store, id: NodeId) -> Option<NodeRef> {
         let key = &store.node(id)?.facts.key;
         Some(NodeRef { id: id.to_string(), name: key.name.to_string(), kind: key.kind })
     }
+}
+
+/// Each status under its own name.
+pub(super) fn by_name(mix: &StatusMix) -> BTreeMap<String, u64> {
+    mix.iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 /// The most asked for first.
@@ -115,6 +124,7 @@ fn routes(stats: &EdgeStats) -> Vec<Route> {
         .map(|(name, route)| Route {
             method: name.method.to_string(),
             route: name.route.to_string(),
+            database: name.database.to_string(),
             requests: route.requests,
             errors: route.errors,
             p50_ns: route.latency.quantile(0.50),
@@ -126,7 +136,7 @@ fn routes(stats: &EdgeStats) -> Vec<Route> {
         b.requests
             .cmp(&a.requests)
             .then_with(|| a.route.cmp(&b.route))
-            .then_with(|| a.method.cmp(&b.method))
+            .then_with(|| (&a.method, &a.database).cmp(&(&b.method, &b.database)))
     });
     routes
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use alaz_flow::{ConnectionStats, Histogram, NodeKey};
 use alaz_model::{
-    Balance, ExportLedger, ExportLoss, Ledger, LeftOut, LossReason, Tally, UnpairedReason,
+    Balance, ExportLedger, ExportLoss, GuardState, GuardStep, Ledger, LeftOut, LossReason, Tally,
+    UnpairedReason,
 };
 use axum::extract::State;
 use axum::http::header;
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::map::status_classes;
-use crate::live::{CaptureState, Live};
+use crate::live::{CaptureState, ClusterState, Live};
 use crate::process::OwnProcess;
 use crate::store::{Edge, Store};
 
@@ -29,6 +30,9 @@ pub(super) async fn metrics(State(live): Shared) -> Response {
     write_program(&mut page, &live);
     let capture = live.capture();
     write_capture(&mut page, &capture);
+    if let Some(cluster) = live.cluster() {
+        write_cluster(&mut page, cluster);
+    }
     write_exports(&mut page, &live.exports());
     write_edges(&mut page, &live.store());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.text)
@@ -73,6 +77,9 @@ fn write_capture(page: &mut Page, capture: &CaptureState) {
         "Kernel memory of the maps of the kernel side.",
         capture.kernel_map_bytes,
     );
+    if let Some(guard) = &capture.guard {
+        write_guard(page, guard);
+    }
     write_ledger(page, &capture.ledger);
 }
 
@@ -119,6 +126,70 @@ fn write_exports(page: &mut Page, exports: &[ExportLedger]) {
     }
 }
 
+fn write_cluster(page: &mut Page, cluster: ClusterState) {
+    page.single(
+        "alaz_kubernetes_complete",
+        "gauge",
+        "Whether all that is watched of Kubernetes is known: 1 or 0.",
+        u8::from(cluster.is_complete),
+    );
+    page.single(
+        "alaz_kubernetes_objects",
+        "gauge",
+        "Pods, services and nodes that are known.",
+        cluster.objects,
+    );
+    page.single(
+        "alaz_kubernetes_objects_refused_total",
+        "counter",
+        "Kubernetes objects that were not taken in because the table was full.",
+        cluster.refused,
+    );
+    page.single(
+        "alaz_kubernetes_ambiguous_total",
+        "counter",
+        "Endpoints that were not named since two may have held their address at that time.",
+        cluster.ambiguous,
+    );
+    page.single(
+        "alaz_kubernetes_failures_total",
+        "counter",
+        "Attempts to ask the Kubernetes API that went wrong.",
+        cluster.failures,
+    );
+}
+
+fn write_guard(page: &mut Page, guard: &GuardState) {
+    let name = "alaz_guard_step";
+    page.family(
+        name,
+        "gauge",
+        "What Alaz leaves undone to stay within its limits: 1 for that step.",
+    );
+    for step in GuardStep::ALL {
+        page.sample(name, &[("step", step.as_str())], u8::from(step == guard.step));
+    }
+    page.single("alaz_guard_changes_total", "counter", "How often that changed.", guard.changes);
+    page.single(
+        "alaz_guard_cpu_cores",
+        "gauge",
+        "CPU time that Alaz took in the last seconds, in seconds a second.",
+        guard.cpu_cores,
+    );
+    page.single(
+        "alaz_guard_cpu_limit_cores",
+        "gauge",
+        "The most that it may take.",
+        guard.cpu_limit_cores,
+    );
+    page.single(
+        "alaz_guard_memory_limit_bytes",
+        "gauge",
+        "The most memory that may be resident.",
+        guard.memory_limit_bytes,
+    );
+}
+
 fn write_ledger(page: &mut Page, ledger: &Ledger) {
     type Pick = fn(&Balance) -> &Tally;
     let quantities: [(&str, Pick); 2] =
@@ -127,10 +198,11 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
         [("socket", &ledger.socket), ("tls", &ledger.tls), ("datagram", &ledger.datagram)];
     for (quantity, pick) in quantities {
         type Amount = fn(&Tally) -> u64;
-        let fates: [(&str, &str, Amount); 3] = [
+        let fates: [(&str, &str, Amount); 4] = [
             ("seen", "that were seen: parsed, counted and lost together", Tally::seen),
             ("parsed", "that went through a parser", |tally| tally.parsed),
             ("counted", "that were known not to be needed", |tally| tally.counted),
+            ("opted_out", "counted of processes that are opted out", |tally| tally.opted_out),
         ];
         for (fate, meaning, value) in fates {
             let name = format!("alaz_{fate}_{quantity}_total");
@@ -175,6 +247,12 @@ fn write_ledger(page: &mut Page, ledger: &Ledger) {
         let count = ledger.exchanges.unpaired(reason);
         page.sample(name, &[("reason", reason.as_str())], count);
     }
+    page.single(
+        "alaz_routes_unlearned_total",
+        "counter",
+        "Exchanges whose route was not learned from: there was no room for more.",
+        ledger.exchanges.routes_unlearned,
+    );
     let views = ledger.exchanges.views;
     page.single(
         "alaz_views_seen_total",

@@ -6,6 +6,7 @@ mod exchanges;
 mod map;
 mod metrics;
 mod node;
+mod operations;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use alaz_model::{Ledger, UnixNanos};
+use alaz_model::{GuardState, Ledger, UnixNanos};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
@@ -44,6 +45,7 @@ pub(crate) fn router(live: Arc<Live>, hosts: Hosts) -> Router {
         .route("/api/v1/edges/{id}", get(edge))
         .route("/api/v1/edges/{id}/series", get(series))
         .route("/api/v1/nodes/{id}", get(node))
+        .route("/api/v1/operations", get(operations::operations))
         .route("/api/v1/exchanges", get(exchanges::exchanges))
         .route("/api/v1/ledger", get(ledger))
         .route("/metrics", get(metrics::metrics))
@@ -161,6 +163,8 @@ struct Status {
     uptime_seconds: f64,
     /// From when on there is data; null before there is any.
     since: Option<UnixNanos>,
+    /// Null in the first second.
+    guard: Option<GuardState>,
 }
 
 async fn status(State(live): Shared, uri: Uri) -> Result<Json<Status>, ApiError> {
@@ -170,6 +174,7 @@ async fn status(State(live): Shared, uri: Uri) -> Result<Json<Status>, ApiError>
         host: live.host.clone(),
         uptime_seconds: live.started.elapsed().as_millis() as f64 / 1e3,
         since: live.store().since_ns().map(UnixNanos),
+        guard: live.capture().guard,
     }))
 }
 

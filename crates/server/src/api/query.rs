@@ -39,8 +39,13 @@ impl Parameters {
         self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
+    /// The words of `text`.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.get("text").unwrap_or("").split_whitespace()
+    }
+
     /// The value as something else; `expected` says what it should be.
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &self,
         name: &str,
         expected: &str,
@@ -101,7 +106,7 @@ impl Parameters {
                 "a duration: write a number and us, ms, s, m or h, as 50ms",
                 parse_duration,
             )?,
-            words: self.get("text").unwrap_or("").split_whitespace().map(str::to_owned).collect(),
+            words: self.words().map(str::to_owned).collect(),
         })
     }
 

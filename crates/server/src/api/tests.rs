@@ -1,8 +1,10 @@
+mod operations;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alaz_flow::Limits;
-use alaz_model::{Exchange, ExportLedger, ExportLoss, Ledger, LeftOut};
+use alaz_model::{Exchange, ExportLedger, ExportLoss, GuardState, GuardStep, Ledger, LeftOut};
 use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Body as _;
@@ -157,6 +159,7 @@ async fn an_edge_is_as_documented() {
         json!({"id": map["nodes"][0]["id"], "name": "web", "kind": "process"})
     );
     assert_eq!(edge["status"], json!({"200": 2, "503": 1}));
+    assert_eq!(edge["errors_by_code"], json!({"503": 1}));
     let routes: Vec<_> = edge["routes"]
         .as_array()
         .unwrap()
@@ -309,6 +312,9 @@ async fn mistakes_are_answered_with_a_sentence() {
         ("/api/v1/exchanges?port=65536", 400, "65535"),
         ("/api/v1/exchanges?errors=yes", 400, "true or false"),
         ("/api/v1/exchanges?slower_than=50", 400, "50ms"),
+        ("/api/v1/operations?sort=name", 400, "p99"),
+        ("/api/v1/operations?by=port", 400, "server"),
+        ("/api/v1/operations?limit=1001", 400, "1 to 1000"),
         ("/api/v1/ledger?x", 400, "'x'"),
         ("/api/v1/nothing", 404, "openapi"),
         ("/../../etc/passwd", 404, "passwd"),
@@ -403,6 +409,29 @@ async fn readiness_gives_the_reason() {
     assert_eq!(site.get("/healthz").await.status, 200);
 }
 
+fn guard() -> GuardState {
+    GuardState {
+        step: GuardStep::NoSamples,
+        changes: 4,
+        cpu_cores: 0.75,
+        cpu_limit_cores: 0.5,
+        resident_bytes: 40 << 20,
+        memory_limit_bytes: 512 << 20,
+    }
+}
+
+#[tokio::test]
+async fn the_status_tells_what_is_left_undone() {
+    let site = Site::new();
+    assert_eq!(site.json("/api/v1/status").await["guard"], json!(null));
+    site.live.set_guard(guard());
+    assert_eq!(
+        site.json("/api/v1/status").await["guard"],
+        json!({"step": "no_samples", "changes": 4, "cpu_cores": 0.75, "cpu_limit_cores": 0.5,
+               "resident_bytes": 40 << 20, "memory_limit_bytes": 512 << 20})
+    );
+}
+
 #[tokio::test]
 async fn metrics_are_what_prometheus_reads() {
     let mut site = busy();
@@ -421,6 +450,7 @@ async fn metrics_are_what_prometheus_reads() {
         left_out: [0; LeftOut::ALL.len()],
         is_stopped: true,
     });
+    site.live.set_guard(guard());
     let text = site.get("/metrics").await.text;
     let mut families = BTreeSet::new();
     let mut samples = BTreeSet::new();
@@ -461,6 +491,11 @@ async fn metrics_are_what_prometheus_reads() {
         r#"alaz_views_dropped_total{reason="contradicted"} 2"#.to_owned(),
         "alaz_kernel_map_bytes 4096".to_owned(),
         "alaz_capture_up 1".to_owned(),
+        r#"alaz_guard_step{step="none"} 0"#.to_owned(),
+        r#"alaz_guard_step{step="no_samples"} 1"#.to_owned(),
+        "alaz_guard_changes_total 4".to_owned(),
+        "alaz_guard_cpu_limit_cores 0.5".to_owned(),
+        "alaz_guard_memory_limit_bytes 536870912".to_owned(),
     ] {
         assert!(text.lines().any(|other| other == line), "{line} is missing:\n{text}");
     }
@@ -470,6 +505,7 @@ async fn metrics_are_what_prometheus_reads() {
 #[tokio::test]
 async fn the_description_is_that_of_the_pages() {
     let site = busy();
+    site.live.set_guard(guard());
     let map = site.json("/api/v1/map").await;
     let api = site.json("/api/v1/openapi.json").await;
     let id = |path: &str| {
@@ -479,7 +515,7 @@ async fn the_description_is_that_of_the_pages() {
             .to_owned()
     };
     let paths = api["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 11);
+    assert_eq!(paths.len(), 12);
     for (path, page) in paths {
         let target = path.replace("{id}", &id(path));
         let parameters = page["get"]["parameters"].as_array().cloned().unwrap_or_default();

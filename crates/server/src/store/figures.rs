@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use alaz_flow::{ConnectionStats, EdgeStats, RouteName};
+use alaz_flow::{ConnectionStats, EdgeStats, RouteName, RouteStats, StatusMix};
 use compact_str::CompactString;
 
 use super::packed::Packed;
 
 /// The most routes of one edge in one step or one answer; further ones are overflow.
-pub(crate) const ROUTES: usize = 64;
+pub(crate) const ROUTES: usize = 256;
 
 /// [`EdgeStats`] in as little memory as can be.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,7 @@ pub(crate) struct Figures {
     request_bytes: u64,
     response_bytes: u64,
     status: Box<[(CompactString, u64)]>,
+    errors_by_code: Box<[(CompactString, u64)]>,
     latency: Packed,
     server_latency: Packed,
     routes: Box<[RouteFigures]>,
@@ -33,12 +34,23 @@ struct ConnectionFigures {
     round_trip: Packed,
 }
 
+/// [`RouteStats`] of one route.
 #[derive(Clone, Debug)]
-struct RouteFigures {
-    name: Arc<RouteName>,
-    requests: u64,
+pub(crate) struct RouteFigures {
+    pub(crate) name: Arc<RouteName>,
+    pub(crate) requests: u64,
     errors: u64,
+    errors_by_code: Box<[(CompactString, u64)]>,
+    messages: u64,
     latency: Packed,
+}
+
+fn pack_mix(mix: &StatusMix) -> Box<[(CompactString, u64)]> {
+    mix.iter().map(|(name, count)| (name.into(), count)).collect()
+}
+
+fn add_mix(mix: &[(CompactString, u64)], to: &mut StatusMix) {
+    mix.iter().for_each(|(name, count)| to.add(name, *count));
 }
 
 impl Figures {
@@ -49,7 +61,8 @@ impl Figures {
             errors: stats.errors,
             request_bytes: stats.request_bytes,
             response_bytes: stats.response_bytes,
-            status: stats.status.iter().map(|(status, count)| (status.into(), count)).collect(),
+            status: pack_mix(&stats.status),
+            errors_by_code: pack_mix(&stats.errors_by_code),
             latency: Packed::of(&stats.latency),
             server_latency: Packed::of(&stats.server_latency),
             routes: used
@@ -57,6 +70,8 @@ impl Figures {
                     name: Arc::clone(name),
                     requests: route.requests,
                     errors: route.errors,
+                    errors_by_code: pack_mix(&route.errors_by_code),
+                    messages: route.messages,
                     latency: Packed::of(&route.latency),
                 })
                 .collect(),
@@ -78,7 +93,8 @@ impl Figures {
         stats.errors += self.errors;
         stats.request_bytes += self.request_bytes;
         stats.response_bytes += self.response_bytes;
-        self.status.iter().for_each(|(status, count)| stats.status.add(status, *count));
+        add_mix(&self.status, &mut stats.status);
+        add_mix(&self.errors_by_code, &mut stats.errors_by_code);
         self.latency.add_to(&mut stats.latency);
         self.add_connections_to(&mut stats.connections);
     }
@@ -94,14 +110,20 @@ impl Figures {
         stats.routes_overflow += self.routes_overflow;
         for figures in &self.routes {
             match stats.route(&figures.name, ROUTES) {
-                Some(route) => {
-                    route.requests += figures.requests;
-                    route.errors += figures.errors;
-                    figures.latency.add_to(&mut route.latency);
-                }
+                Some(route) => figures.add_to(route),
                 None => stats.routes_overflow += figures.requests,
             }
         }
+    }
+
+    /// How requests for each route went.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &RouteFigures> {
+        self.routes.iter()
+    }
+
+    /// Exchanges that are on no route.
+    pub(crate) fn routes_overflow(&self) -> u64 {
+        self.routes_overflow
     }
 
     pub(crate) fn add_latency_to(&self, latency: &mut alaz_flow::Histogram) {
@@ -124,15 +146,31 @@ impl Figures {
         let routes: usize = self
             .routes
             .iter()
-            .map(|route| size_of::<RouteFigures>() + route.latency.bytes() + OVERHEAD)
+            .map(|route| {
+                size_of::<RouteFigures>()
+                    + size_of_val(&*route.errors_by_code)
+                    + route.latency.bytes()
+                    + OVERHEAD
+            })
             .sum();
         size_of::<Figures>()
             + size_of_val(&*self.status)
+            + size_of_val(&*self.errors_by_code)
             + self.latency.bytes()
             + self.server_latency.bytes()
             + routes
             + self.connections.as_ref().map_or(0, |connections| connections.bytes() + OVERHEAD)
-            + 4 * OVERHEAD
+            + 5 * OVERHEAD
+    }
+}
+
+impl RouteFigures {
+    pub(crate) fn add_to(&self, route: &mut RouteStats) {
+        route.requests += self.requests;
+        route.errors += self.errors;
+        add_mix(&self.errors_by_code, &mut route.errors_by_code);
+        route.messages += self.messages;
+        self.latency.add_to(&mut route.latency);
     }
 }
 

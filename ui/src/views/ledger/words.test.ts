@@ -27,7 +27,7 @@ describe('the badge', () => {
 
 describe('words', () => {
   it('has one for each reason of the ledger', () => {
-    const losses = ['ring_full', 'connection_table_full', 'hook_missed', 'unreadable', 'late', 'ambiguous', 'truncated', 'buffer_full', 'too_many_connections'];
+    const losses = ['ring_full', 'connection_table_full', 'hook_missed', 'unreadable', 'late', 'ambiguous', 'truncated', 'buffer_full', 'too_many_connections', 'unlinked', 'guard'];
     const unpaired = ['gap', 'mid_stream', 'ambiguous', 'truncated', 'too_many_pending', 'withdrawn', 'late', 'unasked'];
     expect(losses.filter((reason) => !LOSS[reason])).toEqual([]);
     expect(unpaired.filter((reason) => !UNPAIRED[reason])).toEqual([]);

@@ -38,6 +38,8 @@ export const LOSS: Record<string, string> = {
   truncated: 'needed, but longer than what is copied',
   buffer_full: 'more out of order than one connection may hold',
   too_many_connections: 'more connections than Alaz follows at once',
+  guard: 'Alaz was at the limit of what it may take of this machine',
+  unlinked: 'said inside TLS, and nothing tells on which connection',
 };
 
 export const UNPAIRED: Record<string, string> = {

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use alaz_capture::Attachment;
-use alaz_identity::{ProcRoot, Processes};
+use alaz_capture::{Attachment, LibraryReport, TlsReport};
+use alaz_identity::{OptOut, ProcRoot, Processes};
 use serde::Serialize;
 
 use super::executable::Executable;
@@ -32,7 +32,7 @@ pub(super) struct ProcessReport {
 }
 
 /// One kind of traffic of the process, and what becomes of it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     what: &'static str,
     verdict: Sight,
@@ -72,11 +72,14 @@ pub(super) enum NoProcess {
     Thread { thread: u32, process: u32 },
 }
 
-/// Reads the process's folder below `proc`. `attachment` is how traffic is seen here, if it is.
+/// Reads the process's folder below `proc`. `attachment` is how traffic is seen here, if it is, and
+/// `probed` what is read inside TLS.
 pub(super) fn explain(
     proc: &Path,
     pid: u32,
+    opt_out: &OptOut,
     attachment: Option<Attachment>,
+    probed: &TlsReport,
 ) -> Result<ProcessReport, NoProcess> {
     let folder = proc.join(pid.to_string());
     if !folder.exists() {
@@ -88,7 +91,7 @@ pub(super) fn explain(
     if let Some(process) = group.and_then(|id| id.trim().parse().ok()).filter(|id| *id != pid) {
         return Err(NoProcess::Thread { thread: pid, process });
     }
-    let resolved = Processes::new(ProcRoot::at(proc), 1).resolve(pid);
+    let resolved = Processes::new(ProcRoot::at(proc), 1).opting_out(opt_out.clone()).resolve(pid);
     let process = resolved.ok_or(NoProcess::Invisible(pid))?;
     let executable = File::open(folder.join("exe")).and_then(Executable::read).ok();
     let mapped = mapped_files(&read(&folder.join("maps")).unwrap_or_default());
@@ -100,8 +103,11 @@ pub(super) fn explain(
     let verdicts = if process.is_alaz {
         let why = "this is an Alaz, whose own traffic is left out".to_owned();
         vec![Finding { what: "all", verdict: Sight::NotSeen, why }]
+    } else if process.opted_out {
+        let why = "opted out by ALAZ_CAPTURE=off or exclude_processes: only counted".to_owned();
+        vec![Finding { what: "all", verdict: Sight::Counted, why }]
     } else {
-        verdicts(&tls_libraries, sockets.as_ref(), attachment)
+        verdicts(&tls_libraries, &inside_tls(pid, probed), sockets.as_ref(), attachment)
     };
     Ok(ProcessReport {
         pid,
@@ -120,6 +126,7 @@ pub(super) fn explain(
 /// What becomes of each kind of traffic that the process has, or may have.
 fn verdicts(
     tls: &[TlsLibrary],
+    inside: &[Finding],
     sockets: Option<&Sockets>,
     attachment: Option<Attachment>,
 ) -> Vec<Finding> {
@@ -134,22 +141,33 @@ fn verdicts(
     }];
     if !tls.is_empty() {
         let names: Vec<_> = tls.iter().map(|library| library.name).collect();
-        let why = format!("what {} encrypts is not read", names.join(", "));
+        let names = names.join(", ");
+        let why = match inside.is_empty() {
+            true => format!("what {names} encrypts is not read"),
+            false => format!("what {names} encrypts is not read, but for what follows"),
+        };
         found.push(Finding { what: "encrypted TCP", verdict: Sight::Counted, why });
+        found.extend_from_slice(inside);
     }
     let Some(sockets) = sockets else { return found };
-    if sockets.io_uring > 0 {
-        let rings = plural(sockets.io_uring, "ring");
+    for (what, ways, way) in [
+        ("TCP by io_uring", sockets.io_uring, "ring"),
+        ("TCP by asynchronous I/O", sockets.aio, "queue"),
+    ] {
+        if ways == 0 {
+            continue;
+        }
+        let ways = plural(ways, way);
         let (verdict, why) = match attachment {
             Attachment::Syscall => (
                 Sight::NotSeen,
-                format!("{rings}, and where system calls are watched these pass by"),
+                format!("{ways}; not visible here: where system calls are watched these pass by"),
             ),
             Attachment::Fexit | Attachment::Kprobe => {
-                (Sight::Seen, format!("{rings}, as any other TCP"))
+                (Sight::Seen, format!("{ways}, as any other TCP"))
             }
         };
-        found.push(Finding { what: "TCP by io_uring", verdict, why });
+        found.push(Finding { what, verdict, why });
     }
     for (what, number) in [("UDP", sockets.udp), ("Unix sockets", sockets.unix)] {
         if number > 0 {
@@ -158,6 +176,31 @@ fn verdicts(
         }
     }
     found
+}
+
+/// Which of the process's libraries are probed, and why others are not.
+fn inside_tls(pid: u32, probed: &TlsReport) -> Vec<Finding> {
+    let what = "inside TLS";
+    if let Some(reason) = &probed.refused {
+        let why = format!("the kernel refused the programs: {reason}");
+        return vec![Finding { what, verdict: Sight::Counted, why }];
+    }
+    let used = probed.libraries.iter().filter(|library| library.processes.contains(&pid));
+    let finding = |library: &LibraryReport| match &library.refused {
+        None => {
+            let why = format!(
+                "by {} of {}, where these make the socket calls themselves",
+                library.functions.join(", "),
+                library.path.display()
+            );
+            Finding { what, verdict: Sight::Seen, why }
+        }
+        Some(reason) => {
+            let why = format!("{} is not probed: {reason}", library.path.display());
+            Finding { what, verdict: Sight::Counted, why }
+        }
+    };
+    used.map(finding).collect()
 }
 
 fn describe(tls: &TlsLibrary) -> String {
@@ -236,7 +279,7 @@ mod tests {
         tls: &[TlsLibrary],
         attachment: Attachment,
     ) -> Vec<(&'static str, Sight)> {
-        let found = verdicts(tls, Some(sockets), Some(attachment));
+        let found = verdicts(tls, &[], Some(sockets), Some(attachment));
         found.into_iter().map(|finding| (finding.what, finding.verdict)).collect()
     }
 
@@ -245,25 +288,56 @@ mod tests {
         let none = Sockets::default();
         let clear = ("TCP in the clear", Sight::Seen);
         assert_eq!(found(&none, &[], Attachment::Syscall), [clear]);
-        let rings = Sockets { io_uring: 1, udp: 2, unix: 1, ..Sockets::default() };
+        let rings = Sockets { io_uring: 1, aio: 1, udp: 2, unix: 1, ..Sockets::default() };
         let others = [("UDP", Sight::NotSeen), ("Unix sockets", Sight::NotSeen)];
-        let ring = |sight| ("TCP by io_uring", sight);
+        let ring = |sight| [("TCP by io_uring", sight), ("TCP by asynchronous I/O", sight)];
         let by_calls = found(&rings, &[], Attachment::Syscall);
-        assert_eq!(by_calls, [&[clear, ring(Sight::NotSeen)], &others[..]].concat());
+        assert_eq!(by_calls, [&[clear], &ring(Sight::NotSeen)[..], &others[..]].concat());
         let by_functions = found(&rings, &[], Attachment::Fexit);
-        assert_eq!(by_functions, [&[clear, ring(Sight::Seen)], &others[..]].concat());
+        assert_eq!(by_functions, [&[clear], &ring(Sight::Seen)[..], &others[..]].concat());
         let tls = [library("OpenSSL", false), library("rustls", true)];
-        let encrypted = verdicts(&tls, None, Some(Attachment::Kprobe));
+        let encrypted = verdicts(&tls, &[], None, Some(Attachment::Kprobe));
         assert_eq!(encrypted[1].why, "what OpenSSL, rustls encrypts is not read");
         assert_eq!(describe(&tls[0]), "OpenSSL 3 (/lib/x.so.3)");
         assert_eq!(describe(&tls[1]), "rustls 3 (built in)");
-        assert_eq!(verdicts(&tls, Some(&none), None)[0].verdict, Sight::NotSeen);
+        assert_eq!(verdicts(&tls, &[], Some(&none), None)[0].verdict, Sight::NotSeen);
+    }
+
+    #[test]
+    fn libraries_are_told_with_what_is_probed_in_them() {
+        let library = |path: &str, pid, refused: Option<&str>| LibraryReport {
+            path: path.into(),
+            processes: [pid].into(),
+            functions: vec!["SSL_read", "SSL_write"],
+            refused: refused.map(str::to_owned),
+        };
+        let libraries = vec![
+            library("/a/libssl.so.3", 7, None),
+            library("/b/libssl.so.3", 7, Some("no symbols")),
+            library("/c/libssl.so.3", 8, None),
+        ];
+        let probed = TlsReport { libraries, ..TlsReport::default() };
+        let found = inside_tls(7, &probed);
+        let told: Vec<_> = found.iter().map(|it| (it.verdict, it.why.as_str())).collect();
+        assert_eq!(told.len(), 2);
+        assert!(told[0].0 == Sight::Seen && told[0].1.contains("SSL_write of /a/libssl.so.3"));
+        assert_eq!(told[1], (Sight::Counted, "/b/libssl.so.3 is not probed: no symbols"));
+        let refused = TlsReport { refused: Some("denied".to_owned()), ..TlsReport::default() };
+        assert!(inside_tls(7, &refused)[0].why.contains("denied"));
+        let tls = [self::library("OpenSSL", false)];
+        let all = verdicts(&tls, &found, None, Some(Attachment::Kprobe));
+        assert_eq!(all.len(), 4);
     }
 
     #[test]
     fn a_number_without_a_process_is_told_from_one_that_is_hidden() {
         let proc = tempfile::tempdir().unwrap();
-        let explain = |pid| explain(proc.path(), pid, None).map(|_| ()).unwrap_err().to_string();
+        let explain = |pid| {
+            explain(proc.path(), pid, &OptOut::default(), None, &TlsReport::default())
+                .map(|_| ())
+                .unwrap_err()
+                .to_string()
+        };
         assert!(explain(7).starts_with("there is no process 7"));
         std::fs::create_dir(proc.path().join("7")).unwrap();
         assert!(explain(7).contains("root"));
@@ -272,9 +346,33 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_opted_out_is_told_so() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let settings = OptOut::new(vec!["sleep".to_owned()]);
+        let proc = Path::new("/proc");
+        let found = |opt_out: &OptOut| {
+            let report =
+                explain(proc, child.id(), opt_out, Some(Attachment::Fexit), &TlsReport::default())
+                    .unwrap();
+            report.verdicts.first().map(|finding| (finding.what, finding.verdict))
+        };
+        // Not before it is that program.
+        while std::fs::read(proc.join(format!("{}/comm", child.id()))).unwrap() != b"sleep\n" {
+            std::thread::yield_now();
+        }
+        let verdicts = [found(&settings), found(&OptOut::default())];
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(verdicts[0], Some(("all", Sight::Counted)));
+        assert_eq!(verdicts[1], Some(("TCP in the clear", Sight::Seen)));
+    }
+
+    #[test]
     fn this_very_process_is_explained() {
         let pid = std::process::id();
-        let report = explain(Path::new("/proc"), pid, Some(Attachment::Syscall)).unwrap();
+        let (none, probed) = (OptOut::default(), TlsReport::default());
+        let attachment = Some(Attachment::Syscall);
+        let report = explain(Path::new("/proc"), pid, &none, attachment, &probed).unwrap();
         assert_eq!(report.runtime.as_ref().unwrap().name, "native");
         let mut text = Vec::new();
         report.print(&mut text).unwrap();

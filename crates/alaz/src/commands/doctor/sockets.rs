@@ -17,6 +17,8 @@ pub(super) struct Sockets {
     pub(super) unix: usize,
     /// Rings of io_uring.
     pub(super) io_uring: usize,
+    /// Queues of asynchronous I/O (`io_setup(2)`).
+    pub(super) aio: usize,
 }
 
 /// States of proc_net_tcp(5).
@@ -48,6 +50,9 @@ impl Sockets {
         };
         let mut sockets = Sockets {
             io_uring: descriptors.iter().filter(|target| target.contains("[io_uring]")).count(),
+            // A queue is a mapping of that name, and no descriptor (fs/aio.c).
+            aio: std::fs::read_to_string(process.join("maps"))
+                .map_or(0, |maps| maps.lines().filter(|line| line.contains(" /[aio]")).count()),
             udp: inet("udp").count(),
             // Of proc_net_unix the seventh.
             unix: table("unix")
@@ -107,8 +112,10 @@ mod tests {
         std::fs::write(process.join("net/udp6"), [head, &row("07", 13)].concat()).unwrap();
         let unix = "Num RefCount Protocol Flags Type St Inode Path\n0: 2 0 1 1 1 14 /run/a\n";
         std::fs::write(process.join("net/unix"), unix).unwrap();
+        let maps = "7f-80 rw-s 00000000 00:0f 99   /[aio] (deleted)\n80-81 r-xp 0 08:01 9 /aio\n";
+        std::fs::write(process.join("maps"), maps).unwrap();
         let expected =
-            Sockets { connections: 1, listening: vec![8080], udp: 1, unix: 1, io_uring: 1 };
+            Sockets { connections: 1, listening: vec![8080], udp: 1, unix: 1, io_uring: 1, aio: 1 };
         assert_eq!(Sockets::of(process), Some(expected));
     }
 }

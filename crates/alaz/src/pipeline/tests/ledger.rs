@@ -2,7 +2,8 @@
 
 use alaz_capture::Quantity;
 use alaz_model::{
-    Close, CloseReason, Connection, ConnectionKey, Direction, Position, Role, Segment, Source,
+    Close, CloseReason, Connection, ConnectionKey, Datagram, Direction, Position, Role, Segment,
+    Source,
 };
 
 use super::super::*;
@@ -29,7 +30,17 @@ fn segment(at: u64) -> Event<'static> {
 fn played() -> Pipeline {
     let clock = Clock::default();
     let mut pipeline = Pipeline::new(Processes::recorded(16), clock);
-    let opened = Connection {
+    let (send, receive) = (Some(Position(20)), Some(Position(0)));
+    let close = Close { key: KEY, time_ns: 30, reason: CloseReason::Finished, send, receive };
+    let events = [Event::Open(opened()), segment(0), segment(10), Event::Close(close), segment(20)];
+    for event in events {
+        pipeline.event(&event, &mut |_: &Exchange| {});
+    }
+    pipeline
+}
+
+fn opened() -> Connection {
+    Connection {
         key: KEY,
         local: "10.0.0.5:51514".parse().unwrap(),
         remote: "10.0.0.9:80".parse().unwrap(),
@@ -39,14 +50,7 @@ fn played() -> Pipeline {
         receive: Some(Position(0)),
         time_ns: 0,
         mid_stream: false,
-    };
-    let (send, receive) = (Some(Position(20)), Some(Position(0)));
-    let close = Close { key: KEY, time_ns: 30, reason: CloseReason::Finished, send, receive };
-    let events = [Event::Open(opened), segment(0), segment(10), Event::Close(close), segment(20)];
-    for event in events {
-        pipeline.event(&event, &mut |_: &Exchange| {});
     }
-    pipeline
 }
 
 #[test]
@@ -64,4 +68,45 @@ fn the_ledger_is_held_against_the_kernels_own_count() {
     kernel.seen.segments += 1;
     kernel.seen.bytes -= 10;
     assert_eq!(pipeline.ledger(Some(&kernel)).unaccounted(), Some((1, -10)));
+}
+
+#[test]
+fn what_the_guard_leaves_unread_is_in_the_ledger() {
+    let mut pipeline = played();
+    let mut reported = Vec::new();
+    let mut sink = |exchange: &Exchange| reported.push(exchange.clone());
+    // A question to which no answer is read.
+    pipeline.event(&Event::Datagram(question(40)), &mut sink);
+    pipeline.count_only(true, &mut sink);
+    pipeline.count_only(true, &mut sink);
+    pipeline.event(&Event::Datagram(question(50)), &mut sink);
+    let key = ConnectionKey { socket: 2, ..KEY };
+    pipeline.event(&Event::Open(Connection { key, ..opened() }), &mut sink);
+    let Event::Segment(unread) = segment(0) else { unreachable!() };
+    pipeline.event(&Event::Segment(Segment { key, ..unread }), &mut sink);
+    pipeline.count_only(false, &mut sink);
+    pipeline.advance(3600 * 1_000_000_000, &mut sink);
+    let ledger = pipeline.ledger(None);
+    assert_eq!(ledger.socket.segments.lost(LossReason::Guard), 1);
+    assert_eq!(ledger.socket.bytes.lost(LossReason::Guard), 10);
+    assert_eq!(ledger.socket.segments.seen(), 4);
+    let datagrams = ledger.datagram.segments;
+    assert_eq!((datagrams.parsed, datagrams.lost(LossReason::Guard)), (1, 1));
+    assert!(reported.is_empty(), "nobody knows whether it was answered: {reported:?}");
+}
+
+/// Of the address of `a`, to a server elsewhere.
+fn question(time_ns: u64) -> Datagram<'static> {
+    const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
+    Datagram {
+        local: "10.0.0.5:40000".parse().unwrap(),
+        remote: Some("10.0.0.9:53".parse().unwrap()),
+        network_namespace: 1,
+        direction: Direction::Send,
+        length: QUESTION.len() as u32,
+        head: QUESTION,
+        time_ns,
+        pid: 7,
+        tid: 7,
+    }
 }

@@ -84,6 +84,21 @@ pub(crate) fn deep_cases() -> [Case; 3] {
     ]
 }
 
+/// More connections than there is room for, and more bytes.
+pub(crate) fn crowd() -> Case {
+    Case { connections: 200, ..during("crowd", v4, both_ways) }
+}
+
+/// For connections of which nothing is copied.
+pub(crate) fn counted_case() -> Case {
+    during("counted", v4, both_ways)
+}
+
+/// One that is opted out, and another one.
+pub(crate) fn opted_out_cases() -> [Case; 2] {
+    [during("opted out", v4, both_ways), during("beside one that is opted out", v4, both_ways)]
+}
+
 fn long_calls(pair: &mut Pair) {
     for length in [HEAD, 2 * HEAD, 20_000, 60_000] {
         pair.send(Client, length, write);

@@ -15,7 +15,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use alaz_capture::Attachment;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cases::{cases, deep_cases, more_readers_than_returns};
+pub(crate) use cases::{
+    cases, counted_case, crowd, deep_cases, more_readers_than_returns, opted_out_cases,
+};
 use pair::Pair;
 pub(crate) use pair::{Side, content};
 pub(crate) use recvmmsg::receive_messages;
@@ -105,8 +107,14 @@ pub(crate) struct Peers {
 impl Peers {
     /// Returns when its connections are open.
     pub(crate) fn start(case: &Case) -> Peers {
+        Peers::start_with(case, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn start_with(case: &Case, variables: &[(&str, &str)]) -> Peers {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([COMMAND, case.name])
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -116,6 +124,11 @@ impl Peers {
         let mut peers = Peers { child, input, output };
         peers.line();
         peers
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Lets it move its bytes. `Err` when it could not.
@@ -147,8 +160,12 @@ impl Drop for Peers {
 
 /// The process of one case, from inside.
 pub(crate) fn run(name: &str) {
-    let cases: Vec<Case> =
-        cases().into_iter().chain(deep_cases()).chain([more_readers_than_returns()]).collect();
+    let cases: Vec<Case> = cases()
+        .into_iter()
+        .chain(deep_cases())
+        .chain(opted_out_cases())
+        .chain([counted_case(), crowd(), more_readers_than_returns()])
+        .collect();
     let case = cases.iter().find(|case| case.name == name).unwrap();
     let mut lines = std::io::stdin().lines();
     let mut pairs: Vec<Pair> = (0..case.connections).map(|_| (case.open)()).collect();

@@ -4,7 +4,9 @@ use alaz_model::{Direction, View};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Ending, How, Said, damage, damages, is_honest, line};
+use crate::testing::{
+    Ending, How, Said, damage, damages, hear, is_honest, line, mutate, mutations, noise,
+};
 
 /// A conversation: what is done, each with a size, and how the bytes are cut.
 #[derive(Clone, Debug)]
@@ -168,35 +170,21 @@ proptest! {
 
     #[test]
     fn any_bytes_do_no_harm(
-        chunks in proptest::collection::vec(
-            (any::<bool>(), proptest::collection::vec(any::<u8>(), 1..60), 0_u64..100), 1..40),
+        noise in noise(),
     ) {
         let mut wire = client();
-        for (by_client, bytes, skip) in chunks {
-            if skip < 5 {
-                wire.unseen(by_client, &bytes);
-            }
-            if by_client { wire.client(&bytes) } else { wire.server(&bytes) };
-        }
-        wire.pause(1_000_000_000).close(CloseReason::Finished);
+        hear(&mut wire, noise);
         prop_assert!(wire.told().is_empty());
     }
 
     #[test]
     fn mutated_conversations_never_panic(
         plan in plans(6000),
-        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        mutations in mutations(),
     ) {
         let mut wire = Wire::new(plan.role);
         let (mut said, _) = plan.play(&mut wire);
-        for (segment, byte, value) in flips {
-            let at = segment.index(said.len());
-            let segment = &mut said[at];
-            if !segment.head.is_empty() {
-                let at = byte.index(segment.head.len());
-                segment.head[at] = value;
-            }
-        }
+        mutate(&mut said, &mutations);
         listen(&mut wire, &said, &Ending::open());
     }
 }

@@ -117,6 +117,19 @@ impl Datagrams {
         }
     }
 
+    /// Books a datagram that is not to be read. What is waited for should be ended by
+    /// [`Datagrams::finish`] before: the answer may be among such.
+    pub fn leave_unread(&mut self, datagram: &Datagram<'_>) {
+        let (balance, length) = (&mut self.ledger.datagram, u64::from(datagram.length));
+        if is_dns(datagram) {
+            balance.segments.lose(LossReason::Guard, 1);
+            balance.bytes.lose(LossReason::Guard, length);
+        } else {
+            balance.segments.counted += 1;
+            balance.bytes.counted += length;
+        }
+    }
+
     /// Everything before `watermark_ns` has been given: tells what has waited long enough.
     pub fn advance(&mut self, watermark_ns: u64, clock: &Clock, out: &mut Vec<Exchange>) {
         if watermark_ns >= self.due_ns && watermark_ns >= self.swept_ns.saturating_add(SWEEP_NS) {
@@ -148,12 +161,7 @@ impl Datagrams {
         let balance = &mut self.ledger.datagram;
         let length = u64::from(datagram.length);
         let is_cut = datagram.head.len() < datagram.length as usize;
-        let local_port = datagram.local.port();
-        let is_dns = match datagram.remote {
-            Some(remote) => [local_port, remote.port()].contains(&SERVER_PORT),
-            None => local_port != MULTICAST_PORT,
-        };
-        if !is_dns {
+        if !is_dns(datagram) {
             balance.segments.counted += 1;
             balance.bytes.counted += length;
             return None;
@@ -369,6 +377,15 @@ impl Datagrams {
             }
             None => self.ledger.exchanges.give_up(UnpairedReason::Unasked, 1),
         }
+    }
+}
+
+/// Whether it is to be read. Where only one end's address is known, the other may be a server's.
+fn is_dns(datagram: &Datagram<'_>) -> bool {
+    let local_port = datagram.local.port();
+    match datagram.remote {
+        Some(remote) => [local_port, remote.port()].contains(&SERVER_PORT),
+        None => local_port != MULTICAST_PORT,
     }
 }
 

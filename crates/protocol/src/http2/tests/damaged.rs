@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::super::testing::{END_HEADERS, END_STREAM, PREFACE, data, frame, reset, settings};
 use super::{CALL, GRPC_OK, Peers, attribute, begun, message};
 use crate::Limits;
-use crate::testing::{Ending, How, Said, Wire, damage, damages};
+use crate::testing::{Ending, How, Said, Wire, damage, damages, hear, mutate, mutations, noise};
 
 /// A conversation: how many streams are open at once, and for each its shape and size.
 #[derive(Clone, Debug)]
@@ -304,17 +304,10 @@ proptest! {
 
     #[test]
     fn any_bytes_do_no_harm(
-        chunks in proptest::collection::vec(
-            (any::<bool>(), proptest::collection::vec(any::<u8>(), 1..60), 0_u64..100), 1..40),
+        noise in noise(),
     ) {
         let (mut wire, _) = begun(Role::Client);
-        for (by_client, bytes, skip) in chunks {
-            if skip < 5 {
-                wire.unseen(by_client, &bytes);
-            }
-            if by_client { wire.client(&bytes) } else { wire.server(&bytes) };
-        }
-        wire.pause(2_000_000_000).close(CloseReason::Finished);
+        hear(&mut wire, noise);
         wire.told();
         prop_assert!(wire.views.iter().all(|view| view.message.outcome.as_str() != "complete"));
     }
@@ -322,17 +315,10 @@ proptest! {
     #[test]
     fn mutated_conversations_never_panic(
         plan in plans(4, 6000),
-        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        mutations in mutations(),
     ) {
         let (mut said, _) = plan.play();
-        for (segment, byte, value) in flips {
-            let count = said.len();
-            let segment = &mut said[segment.index(count)];
-            if !segment.head.is_empty() {
-                let at = byte.index(segment.head.len());
-                segment.head[at] = value;
-            }
-        }
+        mutate(&mut said, &mutations);
         views_of(&mut Wire::new(plan.role), &said, &Ending::open());
     }
 }

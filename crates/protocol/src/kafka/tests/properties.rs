@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::client;
 use super::messages::*;
 use crate::Limits;
-use crate::testing::{Said, Wire, damage, damages, line};
+use crate::testing::{Said, Wire, damage, damages, hear, line, mutate, mutations, noise};
 
 /// A conversation: what is asked, each with a size, how many at once, and how the bytes are cut.
 #[derive(Clone, Debug)]
@@ -241,36 +241,21 @@ proptest! {
 
     #[test]
     fn any_bytes_do_no_harm(
-        chunks in proptest::collection::vec(
-            (any::<bool>(), proptest::collection::vec(any::<u8>(), 1..60), 0_u64..100), 1..40),
+        noise in noise(),
     ) {
         let mut wire = client();
-        for (by_client, bytes, skip) in chunks {
-            if skip < 5 {
-                wire.unseen(by_client, &bytes);
-            }
-            if by_client { wire.client(&bytes) } else { wire.server(&bytes) };
-        }
-        wire.pause(1_000_000_000).close(CloseReason::Finished);
+        hear(&mut wire, noise);
         prop_assert!(wire.told().is_empty());
     }
 
     #[test]
     fn mutated_conversations_never_panic(
         plan in plans(6000),
-        flips in proptest::collection::vec(
-            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        mutations in mutations(),
     ) {
         let mut wire = Wire::new(plan.role);
         let (mut said, _) = plan.play(&mut wire);
-        for (segment, byte, value) in flips {
-            let at = segment.index(said.len());
-            let segment = &mut said[at];
-            if !segment.head.is_empty() {
-                let at = byte.index(segment.head.len());
-                segment.head[at] = value;
-            }
-        }
+        mutate(&mut said, &mutations);
         listen(&mut wire, &said);
     }
 }

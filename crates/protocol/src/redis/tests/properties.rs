@@ -7,7 +7,9 @@ use super::{client, command};
 use crate::Limits;
 use crate::dialogue::{Claim, Side};
 use crate::redis::claim;
-use crate::testing::{Ending, How, Said, Wire, damage, damages, is_honest, line};
+use crate::testing::{
+    Ending, How, Said, Wire, damage, damages, hear, is_honest, line, mutate, mutations, noise,
+};
 
 /// A conversation: the commands sent at once, each with the shape of its reply.
 #[derive(Clone, Debug)]
@@ -150,34 +152,20 @@ proptest! {
 
     #[test]
     fn any_bytes_do_no_harm(
-        chunks in proptest::collection::vec(
-            (any::<bool>(), proptest::collection::vec(any::<u8>(), 1..60), 0_u64..100), 1..40),
+        noise in noise(),
     ) {
         let mut wire = client();
-        for (by_client, bytes, skip) in chunks {
-            if skip < 5 {
-                wire.unseen(by_client, &bytes);
-            }
-            if by_client { wire.client(&bytes) } else { wire.server(&bytes) };
-        }
-        wire.pause(1_000_000_000).close(CloseReason::Finished);
+        hear(&mut wire, noise);
         prop_assert!(wire.told().is_empty());
     }
 
     #[test]
     fn mutated_conversations_never_panic(
         plan in plans(3, 6000),
-        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        mutations in mutations(),
     ) {
         let (mut said, _) = plan.play();
-        for (segment, byte, value) in flips {
-            let at = segment.index(said.len());
-            let segment = &mut said[at];
-            if !segment.head.is_empty() {
-                let at = byte.index(segment.head.len());
-                segment.head[at] = value;
-            }
-        }
+        mutate(&mut said, &mutations);
         told_of(plan.role, &said, &Ending::open());
     }
 }

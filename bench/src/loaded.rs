@@ -1,4 +1,4 @@
-//! nginx under load in every state: what it still does, what it costs it, what Alaz uses, and whether
+//! An application under load in every state: what it still does, what it costs it, what Alaz uses, and whether
 //! Alaz tells the truth about it.
 
 use std::collections::BTreeMap;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use alaz_tests::alaz::Server;
 use alaz_tests::exchange::Ledger;
-use alaz_tests::nginx::Nginx;
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::application::Application;
 use crate::load::{HIGHEST_RATE, Load, Workload};
 use crate::process::{cpu_time, peak_rss_bytes};
 use crate::state::{Attached, Bench, Series, State};
@@ -44,7 +44,7 @@ pub(crate) struct LoadState {
     pub(crate) requests_per_second: Compared,
     pub(crate) p50_ns: Compared,
     pub(crate) p99_ns: Compared,
-    /// CPU time of nginx's worker, user and system.
+    /// CPU time of the application, user and system.
     pub(crate) application_cpu_ns_per_request: Compared,
     /// Requests without an answer, in all rounds.
     pub(crate) failed: u64,
@@ -64,11 +64,11 @@ pub(crate) struct Alaz {
     pub(crate) cpu_ns_per_exchange: Spread,
     pub(crate) peak_rss_bytes: u64,
     /// Answers that the client read. It leaves in the middle of its last requests, at most one on
-    /// each connection, so nginx may have logged a few more.
+    /// each connection, so the application may have counted a few more.
     pub(crate) sent: u64,
-    /// Lines in nginx's access log.
+    /// What the application counted: lines in nginx's access log, commands by Redis. PostgreSQL: as `sent`.
     pub(crate) logged: u64,
-    /// Requests at nginx's port on Alaz's map.
+    /// Requests at its port on Alaz's map.
     pub(crate) reported: u64,
     /// By the ledger, on any connection of the machine.
     pub(crate) lost_segments: BTreeMap<String, u64>,
@@ -99,14 +99,9 @@ pub(crate) fn measure(
     duration: Duration,
 ) -> anyhow::Result<LoadRow> {
     let load = workload.describe();
-    let series = bench.alternate(&format!("nginx, {load}"), states, |attached| {
-        slice(bench, workload, duration, attached)
-    })?;
-    let asked_per_second = match workload {
-        Workload::Paced { rate } => Some(rate),
-        Workload::KeepAlive | Workload::NewConnections => None,
-    };
-    summarise(load, asked_per_second, &series)
+    let series =
+        bench.alternate(&load, states, |attached| slice(bench, workload, duration, attached))?;
+    summarise(load, workload.asked_per_second(), &series)
 }
 
 /// Not measured: whatever is slower the first time.
@@ -114,6 +109,15 @@ pub(crate) fn warm_up(bench: &Bench) -> anyhow::Result<()> {
     eprintln!("warming up");
     slice(bench, Workload::KeepAlive, Duration::from_secs(1), &mut Attached::Nothing)?;
     Ok(())
+}
+
+/// As many requests as Redis answers in that time.
+pub(crate) fn redis(bench: &Bench, pipeline: u32, duration: Duration) -> anyhow::Result<Workload> {
+    const PROBE: u64 = 20_000;
+    let probe = Workload::Redis { pipeline, requests: PROBE };
+    let slice = slice(bench, probe, duration, &mut Attached::Nothing)?;
+    let requests = (slice.load.requests_per_second * duration.as_secs_f64()) as u64;
+    Ok(Workload::Redis { pipeline, requests: requests.max(PROBE) })
 }
 
 /// The rate at which nginx is half busy. That is less than half of what it does for wrk: requests
@@ -134,16 +138,15 @@ fn slice(
     duration: Duration,
     attached: &mut Attached,
 ) -> anyhow::Result<Slice> {
-    // A fresh one each time: its port has no connections of earlier slices that linger.
-    let nginx = bench.placement.server(Nginx::start)?;
-    let (port, worker) = (nginx.address.port(), nginx.worker());
+    let application = bench.placement.server(|| Application::start(workload))?;
+    let port = application.port();
     let alaz_before = attached.alaz().map(|server| cpu_time(server.program().pid())).transpose()?;
 
-    let before = cpu_time(worker)?;
-    let load = bench.placement.client(|| workload.run(&nginx, duration))??;
-    let application_cpu = cpu_time(worker)?.saturating_sub(before);
+    let before = application.cpu_time()?;
+    let load = bench.placement.client(|| workload.run(&application, duration))??;
+    let application_cpu = application.cpu_time()?.saturating_sub(before);
 
-    let logged = nginx.stop().len() as u64;
+    let logged = application.stop().unwrap_or(load.requests);
     let alaz = match (attached.alaz(), alaz_before) {
         (Some(server), Some(before)) => Some(look_at(server, before, port, logged)?),
         _ => None,
@@ -246,7 +249,7 @@ fn alaz(slices: &[Slice]) -> anyhow::Result<Alaz> {
         add(&mut unpaired, &slice.unpaired);
     }
     Ok(Alaz {
-        cpu_ns_per_exchange: Spread::of(&cpu).context("alaz has reported nothing of nginx")?,
+        cpu_ns_per_exchange: Spread::of(&cpu).context("alaz has reported nothing of it")?,
         peak_rss_bytes: own().map(|own| own.peak_rss_bytes).max().unwrap_or(0),
         sent: slices.iter().map(|slice| slice.load.requests).sum(),
         logged: slices.iter().map(|slice| slice.logged).sum(),
