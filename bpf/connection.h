@@ -190,6 +190,19 @@ static __always_inline void forget(__u32 lane, struct sock *sk)
 	bpf_map_delete_elem(&connections, &socket);
 }
 
+/*
+ * Ends what the socket was before, where that was missed. To be called before `introduce`, and apart from
+ * it: kernels before 5.13 round the stack of each function up, and have 512 bytes for all of them.
+ */
+static __noinline int forget_former(__u32 lane, struct sock *raw)
+{
+	struct sock *sk = KERNEL_POINTER(struct sock, raw);
+
+	if (!known(sk))
+		forget(lane, sk);
+	return 0;
+}
+
 /* Instead of a generation, which is a time. */
 #define NO_ROOM_IN_TABLE 0
 #define NO_ROOM_IN_RING 1
@@ -207,6 +220,7 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 	__u64 socket = (__u64)raw;
 	struct open_record record = {};
 	struct connection entry = {};
+	struct connection *other;
 
 	record.kind = RECORD_OPEN;
 	record.role = role;
@@ -226,14 +240,9 @@ static __noinline __u64 introduce(__u32 lane, struct sock *raw, __u32 role, __u3
 	entry.ports = ports_of(sk);
 	entry.parts = 1;
 	if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST)) {
-		struct connection *other = known(sk);
-
-		/* Another thread was faster, or an end was missed. */
-		if (other)
-			return other->generation;
-		forget(lane, sk);
-		if (bpf_map_update_elem(&connections, &socket, &entry, BPF_NOEXIST))
-			return NO_ROOM_IN_TABLE;
+		/* Perhaps another thread was faster. */
+		other = known(sk);
+		return other ? other->generation : NO_ROOM_IN_TABLE;
 	}
 	if (!emit_open(lane, &record)) {
 		bpf_map_delete_elem(&connections, &socket);

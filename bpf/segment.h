@@ -26,6 +26,7 @@ static __always_inline __u64 introduce_late(__u32 lane, struct sock *sk, struct 
 	else
 		/* The client's SYN counts as one byte sent. */
 		mid_stream = before->sent > 1 || before->consumed > 0;
+	forget_former(lane, sk);
 	return introduce(lane, sk, role, mid_stream, before);
 }
 
@@ -220,6 +221,7 @@ int BPF_PROG(on_state, struct sock *raw, int before, int after)
 			/* Data in the SYN is behind the socket already; its call has not ended. */
 			if (before == TCP_SYN_SENT)
 				progress.send_position -= progress.sent - 1;
+			forget_former(LANE_STATE, sk);
 			introduce(LANE_STATE, sk,
 				  before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER, false,
 				  &progress);
