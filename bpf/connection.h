@@ -192,7 +192,7 @@ static __always_inline void forget(__u32 lane, struct sock *sk)
 
 /*
  * Ends what the socket was before, where that was missed. To be called before `introduce`, and apart from
- * it: kernels before 5.13 round the stack of each function up, and have 512 bytes for all of them.
+ * it: the functions of a call have 512 bytes of stack together, each rounded up, and 5.10 refuses more.
  */
 static __noinline int forget_former(__u32 lane, struct sock *raw)
 {
