@@ -80,7 +80,7 @@ quiet() {
     if [ -n "${VERBOSE:-}" ]; then cat; else sed -n '/^@guest begins/,/^@guest ends/{/^@guest/!p}'; fi
 }
 start() {
-    timeout --foreground "${LIMIT:-600}" "${machine[@]}" </dev/null 2>&1 | tr -d '\r' | tee "$work/log" | quiet
+    timeout --foreground "${LIMIT:-1800}" "${machine[@]}" </dev/null 2>&1 | tr -d '\r' | tee "$work/log" | quiet
     return "${PIPESTATUS[0]}"
 }
 # The emulator gets a kernel that patches its own code wrong now and then; what counts begins later.
@@ -92,7 +92,7 @@ for attempt in 1 2 3; do
 done
 if [ "$status" -eq 124 ]; then
     tail -n 30 "$work/log" >&2
-    echo "the guest took longer than ${LIMIT:-600} s" >&2
+    echo "the guest took longer than ${LIMIT:-1800} s" >&2
     exit 124
 fi
 ended=$(sed -n 's/^@guest ends \([0-9]*\)$/\1/p' "$work/log" | tail -n 1)
