@@ -151,7 +151,7 @@ fn how_tls_began_is_told() {
 
     let exchanges = alaz.json("/api/v1/exchanges?limit=100");
     let attributes = |name: &str| {
-        let all = exchanges["exchanges"].as_array().unwrap();
+        let all = exchanges.as_array().unwrap();
         let named = all.iter().find(|it| it["target"] == format!("/named/{name}"));
         named.unwrap_or_else(|| panic!("{exchanges}"))["attributes"].clone()
     };
