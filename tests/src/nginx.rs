@@ -65,7 +65,10 @@ impl Nginx {
             |address| format!("{address} ssl http2"),
             |folder| {
                 let (key, certificate) = certificate(folder);
-                format!("ssl_certificate {certificate}; ssl_certificate_key {key};")
+                format!(
+                    "ssl_certificate {certificate}; ssl_certificate_key {key};
+                    ssl_protocols TLSv1.2 TLSv1.3;"
+                )
             },
         )
     }

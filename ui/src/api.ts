@@ -3,7 +3,7 @@
 import { amount, flag, list, maybe, object, tally, text, texts, type Json } from './decode';
 import type {
   Connections, EdgeDetail, Endpoint, Exchange, Ledger, MapEdge, MapNode, NodeDetail, NodeRef, Operation, Operations, Route,
-  Series, ServiceMap, SideTotals, Status, Tally,
+  Series, ServiceMap, SideTotals, Status, Tally, Tls,
 } from './types';
 
 export * from './types';
@@ -187,6 +187,21 @@ function decodeConnections(value: unknown): Connections | null {
     round_trip_p95_ns: maybe(json.round_trip_p95_ns),
     round_trip_p99_ns: maybe(json.round_trip_p99_ns),
     least_round_trip_ns: maybe(json.least_round_trip_ns),
+    tls: decodeTls(json.tls),
+  };
+}
+
+function decodeTls(value: unknown): Tls | null {
+  if (value == null) return null;
+  const json = object(value);
+  return {
+    connections: amount(json.connections),
+    read: amount(json.read),
+    versions: tally(json.versions),
+    ciphers: tally(json.ciphers),
+    server_names: tally(json.server_names),
+    protocols: tally(json.protocols),
+    failures: tally(json.failures),
   };
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { connectionFacts, failed, failures } from './connections';
+import { connectionFacts, failed, failures, tlsFacts, tlsRead } from './connections';
 import { edgeHealth } from './health';
 import { connections, edge } from './testing';
 
@@ -21,4 +21,17 @@ test('connects that fail are a problem of their edge', () => {
   expect(of({}, 10).level).toBe('ok');
   expect(of({ refused: 1 }, 9)).toEqual({ level: 'error', why: `10\u00a0% of connects failed` });
   expect(of({ refused: 1 }, 999).level).toBe('warn');
+});
+
+test('of TLS that is told what is known', () => {
+  const tls = {
+    connections: 12, read: 3, versions: { '1.2': 4, '1.3': 8 }, ciphers: {}, server_names: { 'api.example': 12 }, protocols: {},
+    failures: { 'client: unknown_ca': 2 },
+  };
+  expect(tlsFacts(tls)).toEqual([
+    { name: 'Version', value: '1.3 (8), 1.2 (4)' },
+    { name: 'Asked for', value: 'api.example' },
+    { name: 'Given up', value: 'client: unknown_ca (2)' },
+  ]);
+  expect([tlsRead(tls), tlsRead({ ...tls, read: 0 }), tlsRead({ ...tls, read: 12 })]).toEqual(['3 of 12 read', 'not read', 'all read']);
 });

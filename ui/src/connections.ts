@@ -1,7 +1,7 @@
 /** TCP connections in people's words. */
 
 import { count, duration, plural } from './format';
-import type { Connections, MapEdge } from './types';
+import type { Connections, MapEdge, Tls } from './types';
 
 /** The edge stands for connections of which it is not known what they speak. */
 export function isOnlyConnections(edge: Pick<MapEdge, 'protocol'>): boolean {
@@ -31,6 +31,32 @@ export function failures(of: Connections | null): string {
 export function connectionFacts(of: Connections | null): string[] {
   const facts = [plural(of?.closed ?? 0, 'connection')];
   return failed(of) > 0 ? [...facts, `${count(failed(of))} failed`] : facts;
+}
+
+/** `1.3, 1.2 (4)`: the names, the most frequent first; with how often where that is not all of them. */
+function names(mix: Record<string, number>, all: number): string {
+  const entries = Object.entries(mix).sort(([, a], [, b]) => b - a);
+  return entries.map(([name, number]) => (number === all ? name : `${name} (${count(number)})`)).join(', ');
+}
+
+/** What is known of the TLS of connections, each with its name; what is not known is left out. */
+export function tlsFacts(tls: Tls): { name: string; value: string }[] {
+  const facts: [string, Record<string, number>][] = [
+    ['Version', tls.versions],
+    ['Cipher', tls.ciphers],
+    ['Asked for', tls.server_names],
+    ['Protocol', tls.protocols],
+    ['Given up', tls.failures],
+  ];
+  return facts
+    .map(([name, mix]) => ({ name, value: names(mix, tls.connections) }))
+    .filter(({ value }) => value !== '');
+}
+
+/** Whether what is said inside is read: `all read`, `3 of 12 read`, `not read`. */
+export function tlsRead(tls: Tls): string {
+  if (tls.read === 0) return 'not read';
+  return tls.read === tls.connections ? 'all read' : `${count(tls.read)} of ${count(tls.connections)} read`;
 }
 
 /** `p50 32.0 µs, p95 41.0 µs, p99 1.20 ms`. */

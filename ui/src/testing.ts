@@ -20,7 +20,7 @@ export function connections(change: Partial<Connections> = {}): Connections {
   return {
     connects: 0, closed: 0, failures: {}, client_resets: 0, server_resets: 0, broken: 0, retransmits: 0, sent_bytes: 0, received_bytes: 0,
     handshake_p50_ns: null, handshake_p95_ns: null, handshake_p99_ns: null,
-    round_trip_p50_ns: null, round_trip_p95_ns: null, round_trip_p99_ns: null, least_round_trip_ns: null, ...change,
+    round_trip_p50_ns: null, round_trip_p95_ns: null, round_trip_p99_ns: null, least_round_trip_ns: null, tls: null, ...change,
   };
 }
 

@@ -35,6 +35,18 @@ export interface Connections {
   round_trip_p95_ns: number | null;
   round_trip_p99_ns: number | null;
   least_round_trip_ns: number | null;
+  tls: Tls | null;
+}
+
+/** What TLS the connections carried; each mix counts connections by a name. */
+export interface Tls {
+  connections: number;
+  read: number;
+  versions: Record<string, number>;
+  ciphers: Record<string, number>;
+  server_names: Record<string, number>;
+  protocols: Record<string, number>;
+  failures: Record<string, number>;
 }
 
 export interface MapEdge {

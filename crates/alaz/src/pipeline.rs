@@ -328,11 +328,17 @@ impl Pipeline {
     }
 
     fn pass_on(&mut self, sink: &mut impl Sink) {
+        for (key, handshake) in self.engine.take_handshakes() {
+            self.connections.learn_tls(key, handshake);
+        }
         if self.views.is_empty() && self.told.is_empty() {
             return;
         }
         for view in self.views.drain(..) {
             self.connections.learn(view.key, view.role);
+            if view.tls {
+                self.connections.learn_tls_is_read(view.key);
+            }
             self.join.view(view, &self.clock, &mut self.joined);
         }
         self.report(sink);

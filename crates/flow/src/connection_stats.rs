@@ -2,7 +2,7 @@
 
 use alaz_model::{ConnectFailure, ConnectionEnd, ConnectionFacts};
 
-use crate::Histogram;
+use crate::{Histogram, TlsStats};
 
 /// How the connections of one client to one server's port went in one period. A connection counts
 /// when it is over, with all that happened on it.
@@ -32,6 +32,8 @@ pub struct ConnectionStats {
     pub round_trip: Histogram,
     /// The least round-trip time, ns.
     pub least_round_trip_ns: Option<u64>,
+    /// Of those that carried TLS; `None` where none did.
+    pub tls: Option<Box<TlsStats>>,
 }
 
 impl ConnectionStats {
@@ -59,6 +61,9 @@ impl ConnectionStats {
             self.round_trip.record(round_trip_ns);
         }
         self.see_round_trip(facts.least_round_trip_ns);
+        if let Some(tls) = &facts.tls {
+            self.tls.get_or_insert_default().record(tls);
+        }
     }
 
     /// Adds all of another period but its histograms.
@@ -75,6 +80,9 @@ impl ConnectionStats {
         self.sent_bytes += other.sent_bytes;
         self.received_bytes += other.received_bytes;
         self.see_round_trip(other.least_round_trip_ns);
+        if let Some(tls) = &other.tls {
+            self.tls.get_or_insert_default().merge(tls);
+        }
     }
 
     /// Each reason, and how many connections could not be opened for it; zeroes too.

@@ -31,6 +31,7 @@ mod samples;
 mod status;
 #[cfg(test)]
 mod testing;
+mod tls_stats;
 
 pub use connection_stats::ConnectionStats;
 pub use connections::{ConnectionLimits, Connections};
@@ -42,3 +43,4 @@ pub use recorder::{Counters, EdgeSlice, Overflow, Recorder, Slice};
 pub use route::{RouteName, RouteStats};
 pub use routes::{RouteLimits, Routes};
 pub use status::StatusMix;
+pub use tls_stats::TlsStats;

@@ -60,6 +60,14 @@ impl StatusMix {
             .filter(|(_, count)| *count > 0)
     }
 
+    /// Bytes that it holds beside itself.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let beside = self.exact.iter().filter(|(name, _)| name.is_heap_allocated());
+        self.exact.capacity() * size_of::<(CompactString, u64)>()
+            + beside.map(|(name, _)| name.capacity()).sum::<usize>()
+    }
+
     /// Sets all counts to zero and remembers the names, so that counting them again is free.
     pub fn clear(&mut self) {
         self.other = 0;

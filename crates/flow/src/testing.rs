@@ -73,5 +73,6 @@ pub(crate) fn connection(
         handshake_ns: Some(50_000),
         round_trip_ns: Some(30_000),
         least_round_trip_ns: Some(20_000),
+        tls: None,
     }
 }

@@ -1,6 +1,6 @@
 //! How one TCP connection went, once it is over.
 
-use crate::{Endpoint, ObservedBy};
+use crate::{Endpoint, ObservedBy, TlsFacts};
 
 /// One TCP connection between two endpoints, told once, when it is over or could not be opened.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct ConnectionFacts {
     pub round_trip_ns: Option<u64>,
     /// The least round-trip time of the last minutes, ns, of the same end.
     pub least_round_trip_ns: Option<u64>,
+    /// Of one that carried TLS, as far as its bytes were seen.
+    pub tls: Option<TlsFacts>,
 }
 
 /// How a connection ended.

@@ -26,6 +26,7 @@ mod export;
 mod guard;
 mod ledger;
 mod time;
+mod tls;
 
 pub use connection::{Close, CloseReason, Connection, ConnectionKey, Measures, Refused, Role};
 pub use connection_facts::{ConnectFailure, ConnectionEnd, ConnectionFacts};
@@ -40,5 +41,6 @@ pub use ledger::{
 };
 pub use segment::{Datagram, Direction, Position, Segment, Source};
 pub use time::{Clock, UnixNanos};
+pub use tls::{CipherSuite, TlsFacts, TlsFailure, TlsHandshake, TlsVersion};
 
 mod segment;

@@ -1,10 +1,11 @@
 //! One connection: its two streams, who opened it, and what it speaks.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use alaz_model::{
     Balance, Close, CloseReason, Connection as Opened, ConnectionKey, Direction, ExchangeLedger,
-    LossReason, Position, Protocol, Role, Segment, Source, UnpairedReason, View,
+    LossReason, Position, Protocol, Role, Segment, Source, TlsHandshake, UnpairedReason, View,
 };
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Facts, PROTOCOLS, Side, Start};
@@ -12,7 +13,7 @@ use crate::engine::Wish;
 use crate::kafka::TopicNames;
 use crate::limits::Limits;
 use crate::stream::{Books, End, Input, Origin, Reader, Step, Stream};
-use crate::tls;
+use crate::tls::{self, Opening};
 
 /// Segments that are looked at before a connection counts as unknown.
 const TRIES: u32 = 8;
@@ -59,8 +60,8 @@ enum Talk {
     Undecided { tries: u32, withdrawals: u32 },
     /// The dialogue of a protocol.
     Speaks { protocol: Protocol, dialogue: Box<dyn Dialogue>, withdrawals: u32 },
-    /// TLS, whose contents are read elsewhere or not at all.
-    Tls,
+    /// TLS, of which only the beginning is read here: its contents are read elsewhere or not at all.
+    Tls(Box<Opening>),
     /// Not to be looked at: Alaz's own.
     Excluded,
 }
@@ -69,7 +70,8 @@ impl Talk {
     /// Whatever else is said on the connection, nothing of it will be read.
     fn needs_nothing(&self) -> bool {
         match self {
-            Talk::Tls | Talk::Excluded => true,
+            Talk::Tls(opening) => opening.is_over(),
+            Talk::Excluded => true,
             Talk::Undecided { withdrawals, .. } => *withdrawals >= WITHDRAWALS_MAX,
             Talk::Speaks { .. } => false,
         }
@@ -132,7 +134,7 @@ impl Connection {
                 client: opened.local,
                 server: opened.remote,
                 network_namespace: opened.network_namespace,
-                tls: false,
+                tls: None,
             },
             local: opened.local,
             remote: opened.remote,
@@ -164,7 +166,7 @@ impl Connection {
     pub(crate) fn verdict(&self) -> Verdict {
         match &self.talk {
             Talk::Speaks { protocol, .. } => Verdict::Speaks(*protocol),
-            Talk::Tls => match self.inside.as_ref().map(|inside| inside.verdict()) {
+            Talk::Tls(_) => match self.inside.as_ref().map(|inside| inside.verdict()) {
                 Some(Verdict::Speaks(protocol)) => Verdict::Speaks(protocol),
                 _ => Verdict::Tls,
             },
@@ -175,9 +177,10 @@ impl Connection {
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, desk: &mut Desk<'_>) {
         match (segment.source, &self.talk) {
             (Source::Socket, _) => self.read(segment, desk),
-            (Source::Tls, Talk::Tls) => {
+            (Source::Tls, Talk::Tls(opening)) => {
                 self.active_ns = self.active_ns.max(segment.ended_ns);
-                let facts = self.facts;
+                let facts =
+                    Facts { tls: Some(Arc::clone(opening.handshake())), ..self.facts.clone() };
                 let (local, remote) = (self.local, self.remote);
                 let inside = self.inside.get_or_insert_with(|| {
                     Box::new(Connection::inside(facts, local, remote, segment))
@@ -216,7 +219,7 @@ impl Connection {
             mid_stream: beginning.is_none(),
         };
         let mut inside = Connection::new(&opened, false);
-        inside.facts.tls = true;
+        inside.facts.tls = facts.tls;
         inside
     }
 
@@ -257,6 +260,14 @@ impl Connection {
         }
         self.wished_ns = now_ns.max(1);
         Some(wish)
+    }
+
+    /// What is known of how its TLS began, if that is more than was told before.
+    pub(crate) fn take_handshake(&mut self) -> Option<Arc<TlsHandshake>> {
+        match &mut self.talk {
+            Talk::Tls(opening) => opening.take_news(),
+            _ => None,
+        }
     }
 
     /// Returns whether something still waits for a watermark.
@@ -356,7 +367,7 @@ impl Connection {
 
     /// Whether its bytes are known not to be needed.
     pub(crate) fn is_passed_by(&self) -> bool {
-        matches!(self.talk, Talk::Tls | Talk::Excluded)
+        matches!(self.talk, Talk::Tls(_) | Talk::Excluded)
     }
 
     /// When what was read in one direction took the verdict back, nothing in the other is a body by
@@ -504,8 +515,8 @@ impl Ear<'_> {
             }
         }
         if tls::is_record(input.bytes) {
-            *self.talk = Talk::Tls;
-            Step::Ignore
+            *self.talk = Talk::Tls(Box::default());
+            Step::Again
         } else if unsure && !input.cut {
             Step::More
         } else if self.answers_too_early(input) {
@@ -550,10 +561,15 @@ impl Ear<'_> {
 
 impl Reader for Ear<'_> {
     fn read(&mut self, input: &Input<'_>) -> Step {
-        match *self.talk {
-            Talk::Undecided { tries, withdrawals } => self.decide(input, tries, withdrawals),
-            Talk::Tls | Talk::Excluded => Step::Ignore,
+        match self.talk {
+            Talk::Undecided { tries, withdrawals } => {
+                let (tries, withdrawals) = (*tries, *withdrawals);
+                self.decide(input, tries, withdrawals)
+            }
+            Talk::Tls(opening) => opening.read(self.direction, self.facts.role, input),
+            Talk::Excluded => Step::Ignore,
             Talk::Speaks { withdrawals, .. } => {
+                let withdrawals = *withdrawals;
                 let step =
                     self.dialogue(|dialogue, side, context| dialogue.read(side, input, context));
                 let step = step.flatten().unwrap_or_else(|| self.withdraw(withdrawals));
@@ -576,11 +592,18 @@ impl Reader for Ear<'_> {
 
     fn can_miss(&mut self) -> bool {
         let can_miss = self.dialogue(|dialogue, side, _| dialogue.can_miss(side));
-        can_miss.unwrap_or_else(|| self.talk.needs_nothing())
+        can_miss.unwrap_or_else(|| match self.talk {
+            // What its beginning tells is no exchange.
+            Talk::Tls(_) => true,
+            _ => self.talk.needs_nothing(),
+        })
     }
 
     fn lost(&mut self, reason: UnpairedReason) {
         *self.mid_stream = true;
+        if let Talk::Tls(opening) = self.talk {
+            opening.lost(self.direction);
+        }
         self.dialogue(|dialogue, side, context| dialogue.lost(side, reason, context));
     }
 }

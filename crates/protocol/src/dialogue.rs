@@ -1,10 +1,11 @@
 //! What every protocol implements: reading what two sides say on one connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use alaz_model::{
-    CloseReason, ConnectionKey, ExchangeLedger, Message, Position, Protocol, Role, UnpairedReason,
-    View,
+    CloseReason, ConnectionKey, ExchangeLedger, Message, Position, Protocol, Role, TlsHandshake,
+    UnpairedReason, View,
 };
 
 use crate::kafka::TopicNames;
@@ -21,14 +22,15 @@ pub(crate) enum Side {
 }
 
 /// What does not change while a connection lasts, once its role is known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) key: ConnectionKey,
     pub(crate) role: Role,
     pub(crate) client: SocketAddr,
     pub(crate) server: SocketAddr,
     pub(crate) network_namespace: u32,
-    pub(crate) tls: bool,
+    /// Of what is said inside TLS: how that began.
+    pub(crate) tls: Option<Arc<TlsHandshake>>,
 }
 
 /// Where a dialogue puts what it finds.
@@ -63,6 +65,10 @@ impl Context<'_> {
     pub(crate) fn tell(&mut self, told: Told) {
         let facts = self.facts;
         let is_server = facts.role == Role::Server;
+        let mut message = told.message;
+        if let Some(handshake) = &facts.tls {
+            message.attributes.extend(handshake.attributes());
+        }
         self.views.push(View {
             key: facts.key,
             role: facts.role,
@@ -75,8 +81,8 @@ impl Context<'_> {
             response_ns: told.response_ns,
             ended_ns: told.ended_ns,
             pid: if is_server { told.server_pid } else { told.client_pid },
-            tls: facts.tls,
-            message: told.message,
+            tls: facts.tls.is_some(),
+            message,
         });
     }
 }

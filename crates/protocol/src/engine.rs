@@ -1,9 +1,11 @@
 //! All connections: who they are, their bytes, and the balance of what became of them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use alaz_model::{
-    Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Segment, Source, View,
+    Close, Connection as Opened, ConnectionKey, Ledger, LossReason, Segment, Source, TlsHandshake,
+    View,
 };
 use hashbrown::HashMap;
 
@@ -32,6 +34,8 @@ pub struct Engine {
     wishes: Vec<(ConnectionKey, Wish)>,
     /// Processes that were found to speak TLS; at most as many as connections.
     tls_speakers: Vec<u32>,
+    /// How TLS began on connections, told again where more is known; at most as many as connections.
+    handshakes: Vec<(ConnectionKey, Arc<TlsHandshake>)>,
     /// What one connection tells and others speak of.
     topics: TopicNames,
     ledger: Ledger,
@@ -64,6 +68,7 @@ impl Engine {
             held_total: 0,
             wishes: Vec::new(),
             tls_speakers: Vec::new(),
+            handshakes: Vec::new(),
             topics: TopicNames::default(),
             ledger: Ledger::default(),
             swept_ns: 0,
@@ -138,6 +143,11 @@ impl Engine {
             && self.tls_speakers.len() < self.limits.connections
         {
             self.tls_speakers.push(segment.pid);
+        }
+        if self.handshakes.len() < self.limits.connections
+            && let Some(handshake) = connection.take_handshake()
+        {
+            self.handshakes.push((key, handshake));
         }
         if self.wishes.len() < self.limits.connections
             && let Some(wish) = connection.wish(segment)
@@ -216,6 +226,11 @@ impl Engine {
     /// Processes on one of whose connections TLS was found, once for each.
     pub fn take_tls_speakers(&mut self) -> std::vec::Drain<'_, u32> {
         self.tls_speakers.drain(..)
+    }
+
+    /// How TLS began on connections: as soon as it is found, and again where more becomes known.
+    pub fn take_handshakes(&mut self) -> std::vec::Drain<'_, (ConnectionKey, Arc<TlsHandshake>)> {
+        self.handshakes.drain(..)
     }
 
     /// Nothing more will come. Requests that are still being answered are not reported.

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-use alaz_tests::alaz::{Seen, Watch};
+use alaz_tests::alaz::{Seen, Server, Watch};
 use alaz_tests::nginx::{LogLine, Nginx, certificate};
 use alaz_tests::program::Program;
 use alaz_tests::{free_port, program, turn_to_capture, wait_until};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 /// What connections of others on this machine may lose at the same time. Programs that do not let
 /// their library use the socket itself are among them.
@@ -103,6 +104,66 @@ fn processes_that_start_later_are_seen_from_their_first_request() {
     ask(&nginx);
     let seen = watch.finish();
     assert_as_logged(&seen, port, &nginx.stop());
+}
+
+/// What a client and nginx are made to agree on is what is told of their connections.
+#[test]
+fn how_tls_began_is_told() {
+    let Some(_turn) = turn_to_capture() else { return };
+    let nginx = Nginx::start_tls();
+    let port = nginx.address.port();
+    let alaz = Server::start();
+    let (older, newer) = ("ECDHE-RSA-AES128-GCM-SHA256", "TLS_AES_128_GCM_SHA256");
+    let url = |name: &str| format!("https://{name}:{port}/named/{name}");
+    for (name, options) in [
+        ("older.example", ["--tls-max", "1.2", "--ciphers", older]),
+        ("newer.example", ["--tlsv1.3", "--http1.1", "--tls13-ciphers", newer]),
+    ] {
+        let resolve = format!("{name}:{port}:127.0.0.1");
+        curl(&[&options[..], &["--resolve", &resolve]].concat(), &url(name));
+    }
+    // It does not know who signed the certificate, and says so openly in the older version.
+    let refusing = Command::new("curl")
+        .args(["-sS", "--tls-max", "1.2", &format!("https://127.0.0.1:{port}/")])
+        .status();
+    assert!(!refusing.unwrap().success());
+
+    let mut tls = Value::Null;
+    wait_until("the map has all connections", || {
+        let map = alaz.json("/api/v1/map");
+        let mut edges = map["edges"].as_array().unwrap().iter();
+        let Some(edge) = edges.find(|edge| edge["port"] == port) else { return false };
+        tls = edge["tcp"]["tls"].clone();
+        edge["tcp"]["closed"] == 3
+    });
+    let expected = json!({
+        "connections": 3, "read": 2,
+        "versions": {"1.2": 2, "1.3": 1},
+        "ciphers": tls["ciphers"],
+        "server_names": {"older.example": 1, "newer.example": 1},
+        "protocols": {"h2": 2},
+        "failures": {"client: unknown_ca": 1},
+    });
+    assert_eq!(tls, expected);
+    let ciphers = &tls["ciphers"];
+    assert_eq!(ciphers["TLS_AES_128_GCM_SHA256"], 1, "{tls}");
+    assert!(ciphers["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"].as_u64() >= Some(1), "{tls}");
+
+    let exchanges = alaz.json("/api/v1/exchanges?limit=100");
+    let attributes = |name: &str| {
+        let all = exchanges.as_array().unwrap();
+        let named = all.iter().find(|it| it["target"] == format!("/named/{name}"));
+        named.unwrap_or_else(|| panic!("{exchanges}"))["attributes"].clone()
+    };
+    let newer = attributes("newer.example");
+    assert_eq!(newer["tls.protocol.version"], "1.3");
+    assert_eq!(newer["tls.cipher"], "TLS_AES_128_GCM_SHA256");
+    assert_eq!(newer["tls.client.server_name"], "newer.example");
+    let older = attributes("older.example");
+    assert_eq!(
+        (&older["tls.protocol.version"], &older["tls.next_protocol"]),
+        (&json!("1.2"), &json!("h2"))
+    );
 }
 
 /// Asks on one connection until a file is there.

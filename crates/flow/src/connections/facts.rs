@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use alaz_model::{
     Close, CloseReason, ConnectFailure, Connection, ConnectionEnd, ConnectionFacts, ConnectionKey,
-    Endpoint, EndpointKind, Measures, ObservedBy, Position, Process, Refused, Role,
+    Endpoint, EndpointKind, Measures, ObservedBy, Position, Process, Refused, Role, TlsFacts,
 };
 
 use super::PairKey;
@@ -43,6 +43,7 @@ pub(super) struct End {
     pub(super) before: Option<Box<End>>,
     /// Its connection was told of.
     pub(super) is_told: bool,
+    pub(super) tls: Option<TlsFacts>,
     opened_ns: u64,
     is_older: bool,
     send: Option<Position>,
@@ -67,6 +68,7 @@ impl End {
             other: None,
             before: None,
             is_told: false,
+            tls: None,
             opened_ns: opened.time_ns,
             is_older: opened.mid_stream,
             send: opened.send,
@@ -170,7 +172,21 @@ pub(super) fn of_ends(
         handshake_ns: client.and(measures).and_then(|measures| measures.handshake_ns),
         round_trip_ns: measures.and_then(|measures| measures.round_trip_ns),
         least_round_trip_ns: measures.and_then(|measures| measures.least_round_trip_ns),
+        tls: tls(client, server),
     })
+}
+
+/// Both ends hear the same; one of them may have been seen later than the other.
+fn tls(client: Option<&End>, server: Option<&End>) -> Option<TlsFacts> {
+    let of = |end: Option<&End>| end.and_then(|end| end.tls.clone());
+    match (of(client), of(server)) {
+        (Some(client), Some(server)) => {
+            let is_read = client.is_read || server.is_read;
+            let is_known = client.handshake.version.is_some();
+            Some(TlsFacts { is_read, ..if is_known { client } else { server } })
+        }
+        (client, server) => client.or(server),
+    }
 }
 
 fn ended(client: Option<&End>, server: Option<&End>) -> ConnectionEnd {
@@ -220,5 +236,6 @@ pub(super) fn of_refused(
         handshake_ns: None,
         round_trip_ns: None,
         least_round_trip_ns: None,
+        tls: None,
     }
 }

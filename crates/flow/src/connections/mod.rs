@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use alaz_model::{
     Close, Connection, ConnectionFacts, ConnectionKey, Endpoint, Measures, Process, Refused, Role,
-    Segment, UntoldConnections,
+    Segment, TlsHandshake, UntoldConnections,
 };
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -157,6 +157,20 @@ impl Connections {
             && end.role == Role::Unknown
         {
             end.role = role;
+        }
+    }
+
+    /// A connection carries TLS, inside which exchanges are read.
+    pub fn learn_tls_is_read(&mut self, key: ConnectionKey) {
+        if let Some(end) = self.get_mut(key) {
+            end.tls.get_or_insert_default().is_read = true;
+        }
+    }
+
+    /// A connection carries TLS, of which so much is known.
+    pub fn learn_tls(&mut self, key: ConnectionKey, handshake: Arc<TlsHandshake>) {
+        if let Some(end) = self.get_mut(key) {
+            end.tls.get_or_insert_default().handshake = handshake;
         }
     }
 

@@ -410,3 +410,17 @@ fn ends_and_listeners_are_bounded() {
     told.connections.finish(&mut told.facts);
     told.assert_holds_nothing();
 }
+
+#[test]
+fn what_tls_was_carried_is_told_once_by_whichever_end_knows() {
+    let handshake = |version| Arc::new(alaz_model::TlsHandshake { version, ..Default::default() });
+    let version = alaz_model::TlsVersion(0x0304);
+    let mut told = Told::both();
+    told.connections.learn_tls(key(1), handshake(None));
+    told.connections.learn_tls(key(2), handshake(Some(version)));
+    told.connections.learn_tls_is_read(key(1));
+    told.closes(1, CloseReason::Finished, 20 * MS);
+    told.closes(2, CloseReason::Finished, 21 * MS);
+    let tls = told.only().tls.clone().unwrap();
+    assert_eq!((tls.handshake.version, tls.is_read), (Some(version), true));
+}

@@ -344,7 +344,9 @@ fn connections_are_edges_of_their_own() {
     let (web, api) = (process("web", 1), process("api", 2));
     let of = |end| connection(endpoint(&web, 40_000), endpoint(&api, 80), end);
     recorder.record(&between(&web, &api, 80));
-    let older = ConnectionFacts { duration_ns: None, ..of(ConnectionEnd::Finished) };
+    let tls = alaz_model::TlsFacts::default();
+    let older =
+        ConnectionFacts { duration_ns: None, tls: Some(tls), ..of(ConnectionEnd::Finished) };
     recorder.record_connection(&older);
     for end in [
         ConnectionEnd::Finished,
@@ -373,6 +375,7 @@ fn connections_are_edges_of_their_own() {
     let mut merged = stats.clone();
     merged.merge_counts(stats);
     assert_eq!((merged.closed, merged.failures[0], merged.handshake.count()), (10, 4, 5));
+    assert_eq!(merged.tls.map(|tls| tls.connections), Some(2));
     assert!(cut(&mut recorder, 2 * SECOND_NS).edges.is_empty());
 }
 

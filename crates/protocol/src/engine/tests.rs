@@ -160,7 +160,7 @@ fn what_is_not_to_be_read_is_lost_and_nothing_is_told_of_it() {
 fn what_is_not_needed_is_not_lost_when_it_is_not_to_be_read() {
     let mut wire = Wire::new(Role::Client);
     let hello =
-        b"\x16\x03\x01\x00\x2e\x01\x00\x00\x2a\x03\x03abcdefghijklmnopqrstuvwxyzabcdefghijkl";
+        b"\x16\x03\x01\x00\x2c\x01\x00\x00\x28\x03\x03abcdefghijklmnopqrstuvwxyzabcdefghijkl";
     wire.client(hello);
     let said = Said { unread: true, ..wire.next_said(false, [0x17; 100]) };
     wire.give(&said);
@@ -229,18 +229,20 @@ fn nothing_is_passed_over_by_a_verdict_that_was_withdrawn() {
 
 #[test]
 fn of_tls_nothing_is_wanted_any_more_and_uncopied_it_is_counted_all_the_same() {
-    let hello: Vec<u8> =
-        [b"\x16\x03\x01\x0f\xff\x01\x00\x0f\xfb\x03\x03", [7; 4085].as_slice()].concat();
+    let data: Vec<u8> = [b"\x17\x03\x03\x0f\xfa".as_slice(), &[7; 4090]].concat();
     let mut engine = Engine::new(Limits::default());
     let mut views = Vec::new();
     engine.open(&connection(Role::Client, false), &mut views);
-    let mut position = 1000;
-    let mut say = |engine: &mut Engine, at, copied| {
-        let said = Said::new(Direction::Send, position, at, &hello, copied);
-        position += hello.len() as u64;
+    let mut positions = [1000, 5000];
+    let mut say = |engine: &mut Engine, direction, at, copied| {
+        let position = &mut positions[usize::from(direction == Direction::Receive)];
+        let said = Said::new(direction, *position, at, &data, copied);
+        *position += data.len() as u64;
         engine.segment(&said.segment(KEY), &mut Vec::new());
         engine.take_wishes().collect::<Vec<_>>()
     };
+    assert_eq!(say(&mut engine, Direction::Receive, 4, COPIED), []);
+    let mut say = |engine: &mut Engine, at, copied| say(engine, Direction::Send, at, copied);
     assert_eq!(say(&mut engine, 5, COPIED), [(KEY, Wish::Nothing)]);
     // It was heard.
     for at in [6, 7 + WISH_AGAIN_NS] {
@@ -250,8 +252,8 @@ fn of_tls_nothing_is_wanted_any_more_and_uncopied_it_is_counted_all_the_same() {
     assert_eq!(say(&mut engine, 8 + WISH_AGAIN_NS, COPIED), [(KEY, Wish::Nothing)]);
     assert_eq!(say(&mut engine, 9 + WISH_AGAIN_NS, COPIED), []);
     let socket = engine.ledger().socket;
-    assert_eq!((socket.segments.counted, socket.segments.seen()), (5, 5));
-    assert_eq!(socket.bytes.counted, 5 * hello.len() as u64);
+    assert_eq!((socket.segments.counted, socket.segments.seen()), (6, 6));
+    assert_eq!(socket.bytes.counted, 6 * data.len() as u64);
 }
 
 #[test]

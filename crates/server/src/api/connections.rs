@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alaz_flow::{ConnectionStats, EdgeStats};
+use alaz_flow::{ConnectionStats, EdgeStats, StatusMix, TlsStats};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,36 @@ pub struct MapConnections {
     pub round_trip_p95_ns: Option<u64>,
     pub round_trip_p99_ns: Option<u64>,
     pub least_round_trip_ns: Option<u64>,
+    pub tls: Option<MapTls>,
+}
+
+/// What TLS those connections carried. Null in its place: they carried none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of docs/api.md")]
+pub struct MapTls {
+    pub connections: u64,
+    pub read: u64,
+    pub versions: BTreeMap<String, u64>,
+    pub ciphers: BTreeMap<String, u64>,
+    pub server_names: BTreeMap<String, u64>,
+    pub protocols: BTreeMap<String, u64>,
+    pub failures: BTreeMap<String, u64>,
+}
+
+impl MapTls {
+    fn of(stats: &TlsStats) -> MapTls {
+        let named =
+            |mix: &StatusMix| mix.iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        MapTls {
+            connections: stats.connections,
+            read: stats.read,
+            versions: named(&stats.versions),
+            ciphers: named(&stats.ciphers),
+            server_names: named(&stats.server_names),
+            protocols: named(&stats.protocols),
+            failures: named(&stats.failures),
+        }
+    }
 }
 
 impl MapConnections {
@@ -52,6 +82,7 @@ impl MapConnections {
             round_trip_p95_ns: round_trip.quantile(0.95),
             round_trip_p99_ns: round_trip.quantile(0.99),
             least_round_trip_ns: stats.least_round_trip_ns,
+            tls: stats.tls.as_deref().map(MapTls::of),
         })
     }
 }

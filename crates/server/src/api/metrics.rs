@@ -395,6 +395,29 @@ fn write_connections(page: &mut Page, edges: &[(String, &Edge)]) {
         page.labelled(name, labels, ",by=\"client\"", stats.client_resets);
         page.labelled(name, labels, ",by=\"server\"", stats.server_resets);
     }
+    let name = "alaz_tls_connections_total";
+    page.family(
+        name,
+        "counter",
+        "Connections that carried TLS, by version; unknown where its beginning was not seen.",
+    );
+    for (labels, edge) in edges {
+        let Some(tls) = &edge.total.connections.tls else { continue };
+        let known: u64 = tls.versions.iter().map(|(_, count)| count).sum();
+        let unknown = ("unknown", tls.connections.saturating_sub(known));
+        for (version, count) in tls.versions.iter().chain([unknown]).filter(|(_, count)| *count > 0)
+        {
+            page.labelled(name, labels, &format!(",version=\"{}\"", escaped(version)), count);
+        }
+    }
+    let name = "alaz_tls_failures_total";
+    page.family(name, "counter", "TLS that one side gave up openly, and why.");
+    for (labels, edge) in edges {
+        let Some(tls) = &edge.total.connections.tls else { continue };
+        for (failure, count) in tls.failures.iter() {
+            page.labelled(name, labels, &format!(",reason=\"{}\"", escaped(failure)), count);
+        }
+    }
     let name = "alaz_tcp_handshake_seconds";
     page.family(name, "histogram", "From the client's SYN to the open connection.");
     for (labels, edge) in edges {

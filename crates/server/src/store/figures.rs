@@ -192,6 +192,7 @@ impl ConnectionFigures {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<ConnectionFigures>() + self.handshake.bytes() + self.round_trip.bytes()
+        let tls = self.counts.tls.as_ref().map_or(0, |tls| tls.bytes());
+        size_of::<ConnectionFigures>() + self.handshake.bytes() + self.round_trip.bytes() + tls
     }
 }
