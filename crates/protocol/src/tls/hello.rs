@@ -74,7 +74,7 @@ fn host_name(data: &[u8]) -> Option<CompactString> {
     if name.is_empty() || name.len() > NAME_MAX || !name.iter().all(is_name) {
         return None;
     }
-    std::str::from_utf8(name).ok().map(|name| CompactString::from(name).to_ascii_lowercase().into())
+    std::str::from_utf8(name).ok().map(|name| name.to_ascii_lowercase().into())
 }
 
 /// The one that was chosen (RFC 7301 §3.1).

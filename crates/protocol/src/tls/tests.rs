@@ -47,7 +47,7 @@ fn record(kind: u8, content: &[u8]) -> Vec<u8> {
 
 /// What was learned last, if anything was.
 fn learned(wire: &mut Wire) -> Option<TlsHandshake> {
-    wire.engine.take_handshakes().last().map(|(_, handshake)| TlsHandshake::clone(&handshake))
+    wire.engine.take_handshakes().next_back().map(|(_, handshake)| TlsHandshake::clone(&handshake))
 }
 
 fn asked() -> Vec<u8> {
