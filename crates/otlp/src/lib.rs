@@ -26,6 +26,12 @@ use alaz_model::{Exchange, UnixNanos};
 pub use metrics::{decode_metrics, encode_metrics};
 pub use spans::{decode_spans, encode_spans};
 
+/// The header (gRPC metadata) with the number of a message: rising, and the same when it is told again.
+pub const SEQUENCE: &str = "alaz-sequence";
+/// The header that says whether more of its period follows (`more`), or nothing at all (`end`); else
+/// this was all of it (`last`).
+pub const PERIOD: &str = "alaz-period";
+
 /// Who tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agent {
