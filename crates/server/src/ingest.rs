@@ -139,7 +139,6 @@ struct Door(Arc<Shared>);
 
 impl Door {
     /// Whoever has not the token is told so, and nothing else.
-    #[expect(clippy::result_large_err, reason = "tonic's own error")]
     fn admit(&self, metadata: &MetadataMap) -> Result<(), Status> {
         let given = metadata.get("authorization").map(|given| given.as_bytes());
         let problem = match given {
@@ -160,7 +159,6 @@ fn is_same(given: &[u8], expected: &[u8]) -> bool {
 }
 
 /// The number of a message, by which one that is told again is known.
-#[expect(clippy::result_large_err, reason = "tonic's own error")]
 fn sequence(metadata: &MetadataMap) -> Result<u64, Status> {
     let number = metadata.get(alaz_otlp::SEQUENCE).and_then(|it| it.to_str().ok()?.parse().ok());
     let missing =
@@ -168,7 +166,6 @@ fn sequence(metadata: &MetadataMap) -> Result<u64, Status> {
     number.ok_or_else(missing)
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's own error")]
 fn taken(taken: Taken) -> Result<&'static str, Status> {
     match taken {
         Taken::Yes | Taken::Repeated => Ok(""),
