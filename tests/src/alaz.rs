@@ -49,7 +49,7 @@ pub fn command_of(binary: &Path, arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    for name in ["MONITORING_ID", "BACKEND_HOST"] {
+    for name in ["MONITORING_ID", "BACKEND_HOST", "NODE_NAME"] {
         command.env_remove(name);
     }
     command

@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod exchange;
 pub mod http;
 pub mod kafka;
+pub mod lan;
 pub mod load;
 pub mod mariadb;
 pub mod mongodb;

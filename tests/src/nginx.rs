@@ -7,6 +7,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
+use crate::lan::Lan;
 use crate::program::{Program, run};
 use crate::{free_port, wait_until};
 
@@ -53,6 +54,13 @@ impl Nginx {
         Nginx::with(|address| address.to_string(), |_| String::new())
     }
 
+    /// The same on a host of a network of tests.
+    pub fn start_on(lan: &Lan, host: usize) -> Nginx {
+        let address = SocketAddr::new(lan.address(host), 8080);
+        let listen = |address: SocketAddr| address.to_string();
+        Nginx::at(address, |command| lan.on(host, command), listen, |_| String::new())
+    }
+
     /// The same on every address by one socket of IPv6, to which clients of IPv4 have mapped addresses.
     pub fn start_on_both() -> Nginx {
         let listen = |address: SocketAddr| format!("[::]:{} ipv6only=off", address.port());
@@ -77,8 +85,18 @@ impl Nginx {
         listen: impl FnOnce(SocketAddr) -> String,
         settings: impl FnOnce(&PathBuf) -> String,
     ) -> Nginx {
-        let folder = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let here = |command: &mut Command| std::mem::replace(command, Command::new("nginx"));
+        Nginx::at(address, here, listen, settings)
+    }
+
+    fn at(
+        address: SocketAddr,
+        place: impl FnOnce(&mut Command) -> Command,
+        listen: impl FnOnce(SocketAddr) -> String,
+        settings: impl FnOnce(&PathBuf) -> String,
+    ) -> Nginx {
+        let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         let (listen, settings) = (listen(address), settings(&root));
         let mut paths = String::new();
@@ -118,7 +136,7 @@ impl Nginx {
         std::fs::write(&path, configuration).unwrap();
         let mut command = Command::new("nginx");
         command.arg("-p").arg(&root).arg("-c").arg(&path).arg("-e").arg(root.join("error.log"));
-        let program = Program::serve(&mut command, address.port());
+        let program = Program::serve_at(&mut place(&mut command), address);
         Nginx { program, folder, address }
     }
 

@@ -1,7 +1,7 @@
 //! A process that a test started, with its output in files, ended when it goes out of scope.
 
 use std::fs::File;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -34,10 +34,15 @@ impl Program {
 
     /// Starts a server and waits until it takes connections on this port.
     pub fn serve(command: &mut Command, port: u16) -> Program {
+        Program::serve_at(command, ([127, 0, 0, 1], port).into())
+    }
+
+    /// The same, at this address.
+    pub fn serve_at(command: &mut Command, address: SocketAddr) -> Program {
         let mut program = Program::start(command);
-        wait_until(&format!("{} listens on port {port}", program.name), || {
+        wait_until(&format!("{} listens on {address}", program.name), || {
             program.assert_running();
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
+            TcpStream::connect(address).is_ok()
         });
         program
     }

@@ -29,6 +29,7 @@ First steps:
   sudo alaz              watch this machine, map on http://127.0.0.1:8014
   sudo alaz watch        print each request as it happens
   sudo alaz doctor       what this machine allows, and what would not be seen
+  alaz server            one map of many machines, each with an `alaz agent`
 
 Settings come from flags, then the environment (ALAZ_LISTEN, …), then the file given by --config
 or ALAZ_CONFIG, then defaults; `alaz config` shows where each value came from."
@@ -78,6 +79,8 @@ impl Command {
     fn name(&self) -> &'static str {
         match self {
             Command::Run(_) => "run",
+            Command::Agent(_) => "agent",
+            Command::Server(_) => "server",
             Command::Watch(_) => "watch",
             Command::Map(_) => "map",
             Command::Doctor(_) => "doctor",
@@ -118,6 +121,16 @@ pub(crate) enum Command {
     /// Captures, keeps the last hour in memory and serves the UI and the API. Needs root, or
     /// CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE.
     Run(RunArgs),
+    /// Watch this machine and tell a server, or an Anteon backend
+    ///
+    /// Captures as `run` does, and keeps no map: what it sees goes to the `alaz server` of --server once
+    /// a second, by OTLP over gRPC with the token in ALAZ_TOKEN.
+    Agent(AgentArgs),
+    /// Show what many agents tell as one map
+    ///
+    /// Needs no privileges. Agents must have the token in ALAZ_TOKEN. Each exchange counts once,
+    /// whichever of them saw it.
+    Server(ServerArgs),
     /// Print each exchange as it completes
     ///
     /// Where `alaz run` is running here, or --server names one, exchanges are read from it and no
@@ -199,6 +212,50 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "true")]
     pub(crate) send_alive_tcp_connections: Option<bool>,
+
+    #[arg(skip)]
+    pub(crate) server: Option<Backend>,
+
+    #[arg(skip)]
+    pub(crate) otlp_listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AgentArgs {
+    /// The server to tell, such as http://alaz-server:4317
+    #[arg(long, value_name = "URL")]
+    server: Option<Backend>,
+
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl AgentArgs {
+    pub(crate) fn settings(self) -> RunArgs {
+        RunArgs { server: self.server, ..self.run }
+    }
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServerArgs {
+    /// Address of the UI and the API [default: 127.0.0.1:8014]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    listen: Option<SocketAddr>,
+
+    /// Address where agents tell what they see [default: 127.0.0.1:4317]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    otlp_listen: Option<SocketAddr>,
+
+    /// Further host names by which browsers may reach the UI
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    allowed_hosts: Option<Vec<String>>,
+}
+
+impl ServerArgs {
+    pub(crate) fn settings(self) -> RunArgs {
+        let ServerArgs { listen, otlp_listen, allowed_hosts } = self;
+        RunArgs { listen, otlp_listen, allowed_hosts, ..RunArgs::default() }
+    }
 }
 
 impl RunArgs {
@@ -217,6 +274,8 @@ impl RunArgs {
             node_name,
             batch_size,
             send_alive_tcp_connections,
+            server: _,
+            otlp_listen: _,
         } = self;
         let given = [
             (listen.is_some(), "--listen"),

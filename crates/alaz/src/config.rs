@@ -39,6 +39,29 @@ pub(crate) struct Config {
     pub(crate) batch_size: Setting<u64>,
     /// Whether connections that are open are sent to it.
     pub(crate) send_alive_tcp_connections: Setting<bool>,
+    /// The server that an agent tells.
+    pub(crate) server: Setting<Option<Backend>>,
+    /// What agents show that server, so that it believes them.
+    pub(crate) token: Setting<Option<Token>>,
+    /// Where a server listens for agents.
+    pub(crate) otlp_listen: Setting<SocketAddr>,
+}
+
+/// A secret text. It is not printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Token(String);
+
+impl Token {
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 /// A value and its origin.
@@ -126,6 +149,11 @@ struct FileSettings {
     node_name: Option<String>,
     batch_size: Option<NonZeroU64>,
     send_alive_tcp_connections: Option<bool>,
+    #[serde(default, deserialize_with = "backend_in_file")]
+    server: Option<Backend>,
+    token: Option<Token>,
+    #[serde(default, deserialize_with = "listen_in_file")]
+    otlp_listen: Option<SocketAddr>,
 }
 
 fn backend_in_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Backend>, D::Error> {
@@ -249,6 +277,25 @@ impl Config {
                 }),
                 settings.send_alive_tcp_connections,
                 || false,
+            )?,
+            server: layers.pick(
+                ("--server", args.server.clone().map(Some)),
+                ("ALAZ_SERVER", |text| text.parse().map(Some).map_err(|error| format!("{error}"))),
+                settings.server.map(Some),
+                || None,
+            )?,
+            // No flag: everybody may read those of a process.
+            token: layers.pick(
+                ("", None),
+                ("ALAZ_TOKEN", |text| Ok(Some(Token(text.trim().to_owned())))),
+                settings.token.map(Some),
+                || None,
+            )?,
+            otlp_listen: layers.pick(
+                ("--otlp-listen", args.otlp_listen),
+                ("ALAZ_OTLP_LISTEN", listen_address),
+                settings.otlp_listen,
+                || SocketAddr::from((Ipv4Addr::LOCALHOST, 4317)),
             )?,
         })
     }

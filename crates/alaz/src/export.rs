@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alaz_export::anteon::{self, Settings, Timing};
+use alaz_export::server::{Limits, ServerExporter};
 use alaz_export::{Backend, OpenConnection, OwnClients};
 use alaz_model::{Exchange, ExportLedger};
 use anyhow::{Context, bail};
 
 use crate::config::Config;
 use crate::output::streams::say;
+use crate::own_addresses;
 
 /// Between two lists of the connections that are open, as often as the original sent one.
 const LIST_AGAIN: Duration = Duration::from_secs(30);
@@ -93,4 +95,27 @@ impl Anteon {
     pub(crate) fn ledger(&self) -> impl Fn() -> ExportLedger + Send + Sync + use<> {
         self.anteon.ledger()
     }
+}
+
+/// Starts telling the server of the settings, if there is one; its connections are told to `own`.
+pub(crate) fn start_telling(
+    config: &Config,
+    own: OwnClients,
+) -> anyhow::Result<Option<ServerExporter>> {
+    let Some(server) = config.server.value.clone() else { return Ok(None) };
+    say(format_args!("alaz: telling the server {server}"));
+    let token = config.token.value.as_ref();
+    if token.is_none() {
+        say(format_args!("alaz: without a token, which `alaz server` wants: set ALAZ_TOKEN"));
+    }
+    let exporter = ServerExporter::start(alaz_export::server::Settings {
+        server,
+        token: token.map(|token| token.reveal().to_owned()),
+        host: config.node_name.value.clone(),
+        addresses: Box::new(own_addresses::of_host),
+        own,
+        say: Arc::new(|line| say(format_args!("alaz: server: {line}"))),
+        limits: Limits::default(),
+    });
+    exporter.map(Some).context("cannot tell the server")
 }

@@ -27,6 +27,21 @@ pub(crate) fn of(listen: SocketAddr, proc: &Path) -> Vec<SocketAddr> {
     addresses.into_iter().map(|ip| SocketAddr::new(ip, listen.port())).collect()
 }
 
+/// The addresses of this host that others know it by: those of this network namespace, and of the one
+/// that the machine started with where that may be read.
+pub(crate) fn of_host() -> Vec<IpAddr> {
+    let everywhere = SocketAddr::from(([0; 16], 0));
+    let mut addresses: Vec<IpAddr> = ["/proc/self", "/proc/1"]
+        .into_iter()
+        .flat_map(|proc| of(everywhere, Path::new(proc)))
+        .map(|address| address.ip())
+        .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
 /// The routes to this host itself (`/proc/net/fib_trie`, net/ipv4/fib_trie.c): an address, and below
 /// it `/32 host LOCAL`.
 fn local_v4(table: &str) -> impl Iterator<Item = Ipv4Addr> + use<'_> {

@@ -1,8 +1,6 @@
-//! HTTP/1.1 to one backend, plain or under TLS, over connections that are known as Alaz's own.
+//! HTTP/1.1 to one backend.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,17 +10,12 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::own::{OwnClient, OwnClients};
+use crate::dial::Dialer;
+use crate::own::OwnClients;
 
 /// Of an answer no more is read.
 const MOST_ANSWER_BYTES: usize = 1 << 20;
-/// How long one of a host's addresses may take before the next one is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const AGENT: &str = concat!("alaz/", env!("CARGO_PKG_VERSION"));
 
 /// A backend's address: scheme, host, perhaps a port, perhaps a path in front of all others.
@@ -34,6 +27,20 @@ pub struct Backend {
     /// Host and port as they were written.
     authority: String,
     prefix: String,
+}
+
+impl Backend {
+    pub(crate) fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 /// A backend's address is none.
@@ -93,22 +100,18 @@ pub(crate) struct Answer {
 
 /// Makes connections to one backend.
 pub(crate) struct Client {
-    backend: Backend,
-    tls: Option<TlsConnector>,
-    own: OwnClients,
+    dialer: Dialer,
 }
 
 /// An open connection, for one call at a time.
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    _own: OwnClient,
 }
 
 impl Client {
     /// Its connections are told to `own`.
     pub(crate) fn new(backend: Backend, own: OwnClients) -> io::Result<Client> {
-        let tls = if backend.is_tls { Some(tls_connector()?) } else { None };
-        Ok(Client { backend, tls, own })
+        Ok(Client { dialer: Dialer::new(backend, own, "http/1.1")? })
     }
 
     /// Asks over this connection, or a new one where it is gone; it stays if it can be used again.
@@ -141,8 +144,8 @@ impl Client {
         let json = HeaderValue::from_static("application/json");
         let request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.backend.prefix))
-            .header(HOST, &self.backend.authority)
+            .uri(format!("{}{path}", self.dialer.backend.prefix))
+            .header(HOST, &self.dialer.backend.authority)
             .header(USER_AGENT, AGENT)
             .header(CONTENT_TYPE, &json)
             .header(ACCEPT, &json)
@@ -157,55 +160,13 @@ impl Client {
     }
 
     async fn connect(&self) -> io::Result<Connection> {
-        let (stream, own) = self.connect_tcp().await?;
-        let Some(tls) = &self.tls else { return shake_hands(stream, own).await };
-        let name = ServerName::try_from(self.backend.host.clone()).map_err(io::Error::other)?;
-        shake_hands(tls.connect(name, stream).await?, own).await
+        let dialed = self.dialer.dial().await?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(dialed)).await.map_err(io::Error::other)?;
+        // Its error comes to whoever asks over it.
+        tokio::spawn(connection);
+        Ok(Connection { sender })
     }
-
-    async fn connect_tcp(&self) -> io::Result<(TcpStream, OwnClient)> {
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for address in lookup_host((self.backend.host.as_str(), self.backend.port)).await? {
-            match tokio::time::timeout(CONNECT_TIMEOUT, self.connect_to(address)).await {
-                Ok(Ok(connected)) => return Ok(connected),
-                Ok(Err(error)) => failed = error,
-                Err(_) => failed = io::ErrorKind::TimedOut.into(),
-            }
-        }
-        Err(failed)
-    }
-
-    /// The local address is chosen first, so that it is known before the first packet is seen.
-    async fn connect_to(&self, address: SocketAddr) -> io::Result<(TcpStream, OwnClient)> {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
-        };
-        socket.bind(SocketAddr::new(source_address(address)?, 0))?;
-        let own = self.own.add(socket.local_addr()?);
-        let stream = socket.connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok((stream, own))
-    }
-}
-
-/// The address of this host from which that one is reached. No packet is sent.
-fn source_address(to: SocketAddr) -> io::Result<IpAddr> {
-    let any: SocketAddr = if to.is_ipv4() { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
-    let socket = UdpSocket::bind(any)?;
-    socket.connect(to)?;
-    Ok(socket.local_addr()?.ip())
-}
-
-async fn shake_hands<S>(stream: S, own: OwnClient) -> io::Result<Connection>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // Its error comes to whoever asks over it.
-    tokio::spawn(connection);
-    Ok(Connection { sender, _own: own })
 }
 
 /// The answer, and whether it was read to its end.
@@ -229,23 +190,6 @@ async fn read(response: Response<Incoming>) -> io::Result<(Answer, bool)> {
         answer.body.extend_from_slice(data);
     }
     Ok((answer, true))
-}
-
-/// Trusts what the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` say where that is), or what
-/// Mozilla does where there is nothing.
-fn tls_connector() -> io::Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 #[cfg(test)]

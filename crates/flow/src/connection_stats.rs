@@ -66,6 +66,13 @@ impl ConnectionStats {
         }
     }
 
+    /// Adds all of another period.
+    pub fn merge(&mut self, other: &ConnectionStats) {
+        self.merge_counts(other);
+        self.handshake.merge(&other.handshake);
+        self.round_trip.merge(&other.round_trip);
+    }
+
     /// Adds all of another period but its histograms.
     pub fn merge_counts(&mut self, other: &ConnectionStats) {
         self.closed += other.closed;
@@ -88,6 +95,12 @@ impl ConnectionStats {
     /// Each reason, and how many connections could not be opened for it; zeroes too.
     pub fn failures(&self) -> impl Iterator<Item = (ConnectFailure, u64)> {
         ConnectFailure::ALL.into_iter().zip(self.failures)
+    }
+
+    /// Connections that were over, and those that could not be opened.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.closed + self.failures.iter().sum::<u64>()
     }
 
     /// Whether there were no connections.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alaz_model::{Exchange, Protocol};
 
-use crate::{ConnectionStats, Histogram, NodeKey, RouteName, RouteStats, StatusMix};
+use crate::{ConnectionStats, Histogram, NodeKey, RouteName, RouteStats, Sight, StatusMix};
 
 /// What makes an edge the same edge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +17,8 @@ pub struct EdgeKey {
     pub port: u16,
     /// What they spoke; `None` stands for the connections themselves, whatever is spoken on them.
     pub protocol: Option<Protocol>,
+    /// From which end it was seen, where that is told apart.
+    pub sight: Option<Sight>,
 }
 
 impl EdgeKey {
@@ -79,6 +81,20 @@ impl EdgeStats {
         if let Some(latency_ns) = exchange.server_latency_ns {
             self.server_latency.record(latency_ns);
         }
+    }
+
+    /// Adds everything of another period but the routes.
+    pub fn merge(&mut self, other: &EdgeStats) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.request_bytes += other.request_bytes;
+        self.response_bytes += other.response_bytes;
+        self.status.merge(&other.status);
+        self.errors_by_code.merge(&other.errors_by_code);
+        self.latency.merge(&other.latency);
+        self.server_latency.merge(&other.server_latency);
+        self.routes_overflow += other.routes_overflow;
+        self.connections.merge(&other.connections);
     }
 
     /// Whether nothing was added.

@@ -4,6 +4,7 @@
 //! as a [`Slice`]: exact figures per edge ([`EdgeStats`]), facts of the nodes at their ends, and a
 //! few of the exchanges themselves. It knows nothing of where slices are kept, and of no clock but
 //! the times it is given. [`Routes`] learns which parts of paths vary, before exchanges are counted.
+//! [`Part`] is an edge's figures on their way to another Alaz, which adds them to its own recorder.
 //! [`Connections`] makes the facts of connections of what the kernel tells.
 //!
 //! ```
@@ -24,10 +25,12 @@ mod histogram;
 mod limits;
 mod mapping;
 mod node;
+mod part;
 mod recorder;
 mod route;
 mod routes;
 mod samples;
+mod sight;
 mod status;
 #[cfg(test)]
 mod testing;
@@ -39,8 +42,10 @@ pub use edge::{EdgeKey, EdgeStats};
 pub use histogram::{Histogram, HistogramParts, MAX_BUCKETS};
 pub use limits::Limits;
 pub use node::{NodeFacts, NodeKey};
+pub use part::Part;
 pub use recorder::{Counters, EdgeSlice, Overflow, Recorder, Slice};
 pub use route::{RouteName, RouteStats};
 pub use routes::{RouteLimits, Routes};
+pub use sight::{Path, Sight};
 pub use status::StatusMix;
 pub use tls_stats::TlsStats;

@@ -7,10 +7,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use alaz_model::{ConnectionFacts, Endpoint, Exchange, UnixNanos};
+use alaz_model::{ConnectionFacts, Endpoint, Exchange, ObservedBy, UnixNanos};
 use hashbrown::HashSet;
 
-use crate::{EdgeKey, EdgeStats, Limits, NodeFacts};
+use crate::{EdgeKey, EdgeStats, Limits, NodeFacts, Part, Path, Sight};
 use edges::{Edges, Ends};
 use nodes::{Nodes, Side};
 
@@ -31,8 +31,11 @@ pub struct Recorder {
     /// Edges of this period that did not fit, by a hash of their key.
     overflow_edges: HashSet<u64>,
     overflow_requests: u64,
+    /// Edges that did not fit where they were seen.
+    told_overflow_edges: u64,
     counters: Counters,
     swept_ns: u64,
+    tells_sights: bool,
 }
 
 /// Exchanges, and connections, that met a limit, since the start.
@@ -124,9 +127,18 @@ impl Recorder {
             edges: Edges::default(),
             overflow_edges: HashSet::new(),
             overflow_requests: 0,
+            told_overflow_edges: 0,
             counters: Counters::default(),
             swept_ns: 0,
+            tells_sights: false,
         }
+    }
+
+    /// The same, of which edges are told apart also by the end that they were seen from, so that
+    /// somebody else can join them with what others saw.
+    #[must_use]
+    pub fn telling_sights(limits: Limits) -> Recorder {
+        Recorder { tells_sights: true, ..Recorder::new(limits) }
     }
 
     /// Counts one exchange. Returns the copy that was kept as a sample, if it was one, for others
@@ -150,7 +162,13 @@ impl Recorder {
             self.overflow(exchange);
             return None;
         };
-        let ends = Ends::of(nodes, &exchange.server, Some(exchange.message.protocol));
+        let ends = Ends {
+            client: nodes.0,
+            server: nodes.1,
+            port: exchange.server.address.port(),
+            protocol: Some(exchange.message.protocol),
+            sight: self.sight(nodes, exchange.observed_by, &exchange.client, &exchange.server),
+        };
         let Some(edge) = self.edges.find(ends, |node| self.nodes.key(node), &self.limits) else {
             self.counters.edges += 1;
             self.overflow(exchange);
@@ -164,15 +182,92 @@ impl Recorder {
 
     /// Counts one connection, which is over or could not be opened.
     pub fn record_connection(&mut self, facts: &ConnectionFacts) {
-        let ends = self
-            .find_nodes(&facts.client, &facts.server)
-            .map(|nodes| Ends::of(nodes, &facts.server, None));
+        let ends = self.find_nodes(&facts.client, &facts.server).map(|nodes| Ends {
+            client: nodes.0,
+            server: nodes.1,
+            port: facts.server.address.port(),
+            protocol: None,
+            sight: self.sight(nodes, facts.observed_by, &facts.client, &facts.server),
+        });
         let edge =
             ends.and_then(|ends| self.edges.find(ends, |node| self.nodes.key(node), &self.limits));
         match edge {
             Some(edge) => self.edges.record_connection(edge, facts),
             None => self.counters.connections += 1,
         }
+    }
+
+    /// Adds what another Alaz counted, as an edge of this one. Gives whether there was a place.
+    pub fn add(&mut self, part: &Part) -> bool {
+        let (limits, met) = (&self.limits, &mut self.counters);
+        let client = self.nodes.find_told(&part.client, Side::Client, limits, met);
+        let server = self.nodes.find_told(&part.server, Side::Server, limits, met);
+        let (stats, is_exchanges) = (&part.stats, part.protocol.is_some());
+        let ends = client.zip(server).map(|(client, server)| Ends {
+            client,
+            server,
+            port: part.port,
+            protocol: part.protocol,
+            sight: None,
+        });
+        let edge =
+            ends.and_then(|ends| self.edges.find(ends, |node| self.nodes.key(node), &self.limits));
+        match edge {
+            Some(edge) => {
+                self.counters.routes += self.edges.add(edge, stats, &self.limits);
+                return true;
+            }
+            None if !is_exchanges => self.counters.connections += stats.connections.total(),
+            None => {
+                match ends {
+                    Some(_) => self.counters.edges += stats.requests,
+                    None => self.counters.nodes += stats.requests,
+                }
+                self.overflow_requests += stats.requests;
+                self.remember_overflow(|edges| edges.overflow_hash_of(part));
+            }
+        }
+        false
+    }
+
+    /// Adds exchanges that were on no edge where they were seen.
+    pub fn add_overflow(&mut self, overflow: Overflow) {
+        self.told_overflow_edges = self.told_overflow_edges.max(overflow.edges);
+        self.overflow_requests += overflow.requests;
+    }
+
+    /// Offers an exchange, which [`Recorder::add`] has counted in this period, as a sample of its
+    /// edge. Returns the copy that was kept.
+    pub fn offer(&mut self, exchange: &Exchange) -> Option<Arc<Exchange>> {
+        let (client, server) = self.find_nodes(&exchange.client, &exchange.server)?;
+        let edge = self.edges.counted(&Ends {
+            client,
+            server,
+            port: exchange.server.address.port(),
+            protocol: Some(exchange.message.protocol),
+            sight: None,
+        })?;
+        self.edges.offer_sample(edge, exchange)
+    }
+
+    /// Where the node stands for many hosts, their addresses are not told apart either.
+    #[inline]
+    fn sight(
+        &self,
+        (client, server): (u32, u32),
+        observed_by: ObservedBy,
+        at_client: &Endpoint,
+        at_server: &Endpoint,
+    ) -> Option<Sight> {
+        if !self.tells_sights {
+            return None;
+        }
+        let address = |node, endpoint: &Endpoint| match self.nodes.is_other(node) {
+            true => Path::UNKNOWN,
+            false => endpoint.address.ip(),
+        };
+        let path = Path { client: address(client, at_client), server: address(server, at_server) };
+        Some(Sight::of(observed_by, path))
     }
 
     #[inline]
@@ -186,8 +281,12 @@ impl Recorder {
     #[cold]
     fn overflow(&mut self, exchange: &Exchange) {
         self.overflow_requests += 1;
+        self.remember_overflow(|edges| edges.overflow_hash(exchange));
+    }
+
+    fn remember_overflow(&mut self, hash: impl FnOnce(&Edges) -> u64) {
         if self.overflow_edges.len() < OVERFLOW_EDGES {
-            self.overflow_edges.insert(self.edges.overflow_hash(exchange));
+            self.overflow_edges.insert(hash(&self.edges));
         }
     }
 
@@ -197,7 +296,7 @@ impl Recorder {
         self.edges.close_period(now.0);
         self.nodes.close_period(self.edges.ends(), now.0);
         let overflow = Overflow {
-            edges: self.overflow_edges.len() as u64,
+            edges: self.overflow_edges.len() as u64 + std::mem::take(&mut self.told_overflow_edges),
             requests: std::mem::take(&mut self.overflow_requests),
         };
         sink(&Slice { edges: &self.edges, nodes: &self.nodes, overflow, counters: self.counters });

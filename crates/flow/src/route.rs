@@ -95,6 +95,15 @@ impl RouteStats {
         }
     }
 
+    /// Adds everything of another period.
+    pub fn merge(&mut self, other: &RouteStats) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.errors_by_code.merge(&other.errors_by_code);
+        self.messages += other.messages;
+        self.latency.merge(&other.latency);
+    }
+
     /// Sets all figures to zero and keeps the memory.
     pub fn clear(&mut self) {
         self.requests = 0;

@@ -16,7 +16,9 @@
 mod api;
 mod filter;
 mod follow;
+mod gather;
 mod guard;
+mod ingest;
 mod layout;
 mod live;
 mod process;
@@ -29,9 +31,11 @@ mod ui;
 
 pub use api::{Map, MapConnections, MapEdge, MapFilter, MapNode, MapOverflow};
 pub use filter::{ExchangeFilter, parse_duration};
+pub use gather::{AgentState, GatherCounters, GatherState};
 pub use guard::Hosts;
-pub use live::{ClusterState, Feed, Live};
+pub use ingest::Ingest;
+pub use live::{ClusterState, Feed, Live, Tell};
 pub use process::OwnProcess;
 pub use recent::MOST_EXCHANGES;
-pub use serve::Server;
+pub use serve::{Pages, Server};
 pub use store::{MOST_BYTES, Period, Store};

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-use alaz_flow::{Limits, Recorder};
+use alaz_flow::{Limits, Recorder, Slice};
 use alaz_model::{ConnectionFacts, Exchange, ExportLedger, GuardState, Ledger, UnixNanos};
 use tokio::sync::watch;
 
 use crate::filter::ExchangeFilter;
 use crate::follow::{self, Follow};
+use crate::gather::{GatherState, Settled};
 use crate::recent::{Choice, Recent, newest};
 use crate::store::Store;
 
@@ -43,6 +44,7 @@ pub struct Live {
     capture: Mutex<CaptureState>,
     exports: Mutex<Vec<Export>>,
     cluster: Mutex<Option<ClusterState>>,
+    gather: Mutex<Option<GatherState>>,
 }
 
 /// How the watch of Kubernetes is doing.
@@ -94,6 +96,7 @@ impl Live {
                 not_ready: Some("the capture is starting: ask again in a moment"),
             }),
             cluster: Mutex::default(),
+            gather: Mutex::default(),
         })
     }
 
@@ -120,6 +123,30 @@ impl Live {
 
     pub(crate) fn cluster(&self) -> Option<ClusterState> {
         *lock(&self.cluster)
+    }
+
+    /// Shows a second that many agents told together.
+    pub(crate) fn show_settled(&self, settled: Settled<'_>, now: UnixNanos) {
+        let Settled { start, end, recorder, samples } = settled;
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        recorder.cut(now, |slice| store.apply(slice, start, end));
+        drop(store);
+        if self.follow.has_readers() && !samples.is_empty() {
+            self.follow.send(samples.clone());
+        }
+        self.recent().add(samples.into_iter());
+    }
+
+    /// How the gathering of what agents tell is doing, which has shown what it could.
+    pub(crate) fn set_gather(&self, state: GatherState) {
+        *lock(&self.gather) = Some(state);
+        if self.wanted.swap(false, Ordering::Relaxed) {
+            self.shown.send_replace(());
+        }
+    }
+
+    pub(crate) fn gather(&self) -> Option<GatherState> {
+        lock(&self.gather).clone()
     }
 
     /// What Alaz takes of the machine, and what it leaves undone.
@@ -187,11 +214,15 @@ impl std::fmt::Debug for Live {
     }
 }
 
+/// Takes the figures of a period, which ends at the second time.
+pub type Tell = Box<dyn FnMut(&Slice<'_>, UnixNanos, UnixNanos) + Send>;
+
 /// The writing side, for the one thread that captures.
-#[derive(Debug)]
 pub struct Feed {
     live: Arc<Live>,
     recorder: Recorder,
+    /// Where figures go in place of the store.
+    tell: Option<Tell>,
     /// Start of the present second, or the first pass, in whose second that lies; `None` before it.
     start_ns: Option<u64>,
     /// Up to when figures were shown.
@@ -206,6 +237,12 @@ pub struct Feed {
     skipped: u64,
 }
 
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").field("live", &self.live).finish_non_exhaustive()
+    }
+}
+
 impl Feed {
     /// Writes to this.
     #[must_use]
@@ -213,6 +250,7 @@ impl Feed {
         Feed {
             live,
             recorder: Recorder::new(limits),
+            tell: None,
             start_ns: None,
             shown_ns: 0,
             good: Choice::default(),
@@ -223,6 +261,20 @@ impl Feed {
             keeps_samples: true,
             skipped: 0,
         }
+    }
+
+    /// The same of an agent, which keeps no figures: they are told on, with the ends that they were
+    /// seen from.
+    #[must_use]
+    pub fn telling(live: Arc<Live>, limits: Limits, tell: Tell) -> Feed {
+        let recorder = Recorder::telling_sights(limits);
+        Feed { recorder, tell: Some(tell), ..Feed::new(live, limits) }
+    }
+
+    /// Nothing more comes: figures up to now are shown or told.
+    pub fn finish(&mut self, now: UnixNanos, ledger: impl FnOnce() -> Ledger) {
+        let start_ns = *self.start_ns.get_or_insert(now.0);
+        self.show(start_ns, now.0.max(start_ns), ledger);
     }
 
     /// Whether exchanges are kept one by one and sent on to those who follow, or only counted.
@@ -272,7 +324,8 @@ impl Feed {
                 self.good.next_second();
                 self.failed.next_second();
             }
-        } else if self.live.wanted.load(Ordering::Relaxed)
+        } else if self.tell.is_none()
+            && self.live.wanted.load(Ordering::Relaxed)
             && now.0.saturating_sub(self.shown_ns) >= EARLY_NS
         {
             self.show(start_ns, now.0, ledger);
@@ -298,7 +351,10 @@ impl Feed {
         // the ledger.
         lock(&live.capture).ledger = ledger();
         let (start, end) = (UnixNanos(start_ns), UnixNanos(end_ns));
-        self.recorder.cut(end, |slice| store.apply(slice, start, end));
+        self.recorder.cut(end, |slice| match &mut self.tell {
+            Some(tell) => tell(slice, start, end),
+            None => store.apply(slice, start, end),
+        });
         drop(store);
         if self.skipped > 0 {
             live.follow.skip(std::mem::take(&mut self.skipped));

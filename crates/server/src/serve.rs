@@ -32,6 +32,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long answers may go on when the server ends.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Which pages there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// The UI and the whole API.
+    All,
+    /// What an agent has to say, which keeps no map.
+    Agent,
+}
+
 /// A running server. It ends with [`Server::stop`], or at once when it is dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -45,7 +54,12 @@ impl Server {
     ///
     /// # Errors
     /// When the system gives no threads, or the listener is none.
-    pub fn start(listener: TcpListener, live: Arc<Live>, hosts: Hosts) -> io::Result<Server> {
+    pub fn start(
+        listener: TcpListener,
+        live: Arc<Live>,
+        hosts: Hosts,
+        pages: Pages,
+    ) -> io::Result<Server> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("alaz-http")
@@ -57,7 +71,7 @@ impl Server {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        let router = api::router(Arc::clone(&live), hosts);
+        let router = api::router(Arc::clone(&live), hosts, pages);
         let accepting = runtime.spawn(accept(listener, Arc::clone(&live), router));
         Ok(Server { runtime, accepting, live })
     }
@@ -128,7 +142,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let hosts = Hosts::new(address, &[]);
-        (Server::start(listener, Live::new("here".to_owned()), hosts).unwrap(), address)
+        (Server::start(listener, Live::new("here".to_owned()), hosts, Pages::All).unwrap(), address)
     }
 
     fn ask(address: SocketAddr, target: &str) -> std::net::TcpStream {

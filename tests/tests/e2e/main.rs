@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
 
+mod agents;
 mod amqp;
 mod anteon;
 mod attach;

@@ -1,14 +1,17 @@
 //! One file per command; this one picks it and turns its end into an exit code.
 
+mod agent;
 mod doctor;
 mod map;
 mod record;
 mod remote;
 mod replay;
 mod run;
+mod server;
 mod settings;
 mod watch;
 
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use alaz_capture::{Capture, Options};
@@ -47,6 +50,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let options = cli.capture.options();
     match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(args) => run::run(&config(&args)?, &options)?,
+        Command::Agent(args) => agent::run(&config(&args.settings())?, &options)?,
+        Command::Server(args) => server::run(&config(&args.settings())?)?,
         Command::Watch(args) => watch::run(&args, &config(&RunArgs::default())?, &options)?,
         Command::Map(args) => map::run(&args, &config(&RunArgs::default())?, &options)?,
         Command::Doctor(args) => {
@@ -57,6 +62,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(args) => settings::run(&config(&args)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A listener on this address, which an option gives.
+fn bind(listen: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen)
+        .with_context(|| format!("cannot listen on {listen}; choose another address with {option}"))
 }
 
 fn host_name() -> String {
@@ -88,7 +99,6 @@ fn print_ledger(ledger: &Ledger) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::path::Path;
 
     use alaz_capture::{PcapReader, RecordingReader};

@@ -1,7 +1,7 @@
 //! `alaz run`: capture, store, API and UI in one process.
 
 use std::fs::DirBuilder;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -12,7 +12,7 @@ use alaz_capture::Options;
 use alaz_export::OpenConnection;
 use alaz_flow::Limits;
 use alaz_model::{ConnectionFacts, Exchange, GuardState, GuardStep, Ledger};
-use alaz_server::{Feed, Hosts, Live, Server};
+use alaz_server::{Feed, Hosts, Live, Pages, Server};
 use anyhow::Context;
 
 use crate::cluster::ClusterWatch;
@@ -27,14 +27,13 @@ use crate::source::{self, Consumer, Duties};
 pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
     let destination = Destination::of(config)?;
     let listen = config.listen.value;
-    let listener = TcpListener::bind(listen).with_context(|| {
-        format!("cannot listen on {listen}; choose another address with --listen")
-    })?;
+    let listener = super::bind(listen, "--listen")?;
     let stop = source::stop_signal()?;
     let live = Live::new(super::host_name());
     let hosts = Hosts::new(listen, &config.allowed_hosts.value);
     let address = listener.local_addr().unwrap_or(listen);
-    let server = Server::start(listener, Arc::clone(&live), hosts).context("cannot serve")?;
+    let server =
+        Server::start(listener, Arc::clone(&live), hosts, Pages::All).context("cannot serve")?;
     // The pages answer before the capture runs; they say that it does not yet.
     let result = capture(&live, address, config, destination, options, &stop);
     server.stop();
@@ -128,7 +127,7 @@ impl Consumer for Serving {
 }
 
 /// What the guard says now, for people.
-fn told(state: &GuardState) -> String {
+pub(super) fn told(state: &GuardState) -> String {
     let follows = match state.step {
         GuardStep::None => "nothing is left undone any more",
         GuardStep::NoDepth => "only the ends of long calls are copied",
@@ -148,7 +147,7 @@ fn told(state: &GuardState) -> String {
 const MIB: f64 = (1 << 20) as f64;
 
 /// For its owner only: what will be kept there is nobody else's business.
-fn make_data_dir(path: &Path) -> anyhow::Result<()> {
+pub(super) fn make_data_dir(path: &Path) -> anyhow::Result<()> {
     let wrong =
         || format!("cannot write to the folder {}; choose another with --data-dir", path.display());
     DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(wrong)?;
@@ -157,7 +156,7 @@ fn make_data_dir(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Where a browser on this host finds it.
-fn browsable(address: SocketAddr) -> String {
+pub(super) fn browsable(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("localhost:{}", address.port())
     } else {

@@ -29,6 +29,13 @@ fn yaml(config: &Config) -> String {
         |value: Option<String>| value.map_or_else(String::new, |it| scalar(&it).into_owned());
     let backend = config.backend_host.value.as_ref().map(ToString::to_string);
     let alive = &config.send_alive_tcp_connections;
+    let server = config.server.value.as_ref().map(ToString::to_string);
+    let otlp_listen = config.otlp_listen.value.to_string();
+    // As a comment, so that what is printed can be read again and the secret stays one.
+    let token = match config.token.value {
+        Some(_) => "# token: it is set and not shown",
+        None => "token: ",
+    };
     [
         line("listen", &scalar(&listen), &config.listen.origin),
         line("data_dir", &scalar(&data_dir), &config.data_dir.origin),
@@ -46,6 +53,9 @@ fn yaml(config: &Config) -> String {
         line("node_name", &scalar(&config.node_name.value), &config.node_name.origin),
         line("batch_size", &config.batch_size.value, &config.batch_size.origin),
         line("send_alive_tcp_connections", &alive.value, &alive.origin),
+        line("server", &text(server), &config.server.origin),
+        format!("{token:<40}  # {}\n", config.token.origin),
+        line("otlp_listen", &scalar(&otlp_listen), &config.otlp_listen.origin),
     ]
     .concat()
 }
@@ -90,6 +100,8 @@ mod tests {
                 node_name: None,
                 batch_size: None,
                 send_alive_tcp_connections: None,
+                server: Some("http://alaz-server:4317".parse().unwrap()),
+                otlp_listen: Some("[::]:4317".parse().unwrap()),
             };
             let config = Config::resolve(&args, None, &surroundings).unwrap();
             std::fs::write(&file, yaml(&config)).unwrap();
@@ -102,6 +114,8 @@ mod tests {
             assert_eq!(read.node_name.value, "a host");
             assert_eq!(read.batch_size.value, 1000);
             assert!(!read.send_alive_tcp_connections.value);
+            assert_eq!(read.server.value, config.server.value);
+            assert_eq!(read.otlp_listen.value, config.otlp_listen.value);
             assert_eq!(read.exclude_processes.value, config.exclude_processes.value);
             assert_eq!(read.guard_limits(), config.guard_limits());
         }

@@ -1,10 +1,11 @@
 //! Rows on their way into the body of a request.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Instant;
 
 use bytes::Bytes;
 use serde::Serialize;
+
+use crate::random;
 
 /// A body is closed when it has so many bytes, however few rows: proxies in front of backends take a
 /// mebibyte.
@@ -124,12 +125,6 @@ impl Pile {
         let _ = serde_json::to_writer(&mut self.body, &from.metadata());
         self.body.extend_from_slice(format!(",\"{}\":[", self.stream.key()).as_bytes());
     }
-}
-
-/// A number that nobody can tell beforehand: the keys of the standard library's hashes come from the
-/// system's source of randomness.
-pub(super) fn random() -> u64 {
-    RandomState::new().hash_one(0)
 }
 
 /// A UUID of version 4 (RFC 9562 §5.4).

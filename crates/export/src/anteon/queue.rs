@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use alaz_model::ExportLoss;
 
-use super::batch::{Batch, random};
+use super::batch::Batch;
 use super::spool::{Kept, Pushed, Spool};
 use crate::counters::Counters;
+use crate::random;
 
 /// A batch that the backend finds wrong is sent so often: as often as the original did.
 const MOST_ATTEMPTS: u32 = 3;

@@ -3,14 +3,14 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use alaz_model::{ConnectionFacts, Endpoint, Exchange, Protocol};
+use alaz_model::{ConnectionFacts, Exchange, Protocol};
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 
 use super::EdgeSlice;
 use crate::route::{self, RouteName, RouteStats};
 use crate::samples::Samples;
-use crate::{EdgeKey, EdgeStats, Limits, NodeKey};
+use crate::{EdgeKey, EdgeStats, Limits, NodeKey, Part, Sight};
 
 /// The edges, each in a place that stays until something is forgotten.
 #[derive(Debug, Default)]
@@ -28,22 +28,11 @@ pub(super) struct Edges {
 /// An [`EdgeKey`] by the places of its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ends {
-    client: u32,
-    server: u32,
-    port: u16,
-    protocol: Option<Protocol>,
-}
-
-impl Ends {
-    /// Of these nodes, client and server, at the server's port.
-    #[inline]
-    pub(super) fn of(
-        (client, server): (u32, u32),
-        at: &Endpoint,
-        protocol: Option<Protocol>,
-    ) -> Ends {
-        Ends { client, server, port: at.address.port(), protocol }
-    }
+    pub(super) client: u32,
+    pub(super) server: u32,
+    pub(super) port: u16,
+    pub(super) protocol: Option<Protocol>,
+    pub(super) sight: Option<Sight>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +77,7 @@ impl Edges {
             server: end(ends.server)?,
             port: ends.port,
             protocol: ends.protocol,
+            sight: ends.sight,
         };
         self.of_connections += usize::from(ends.protocol.is_none());
         self.by_ends.insert(ends, edge);
@@ -105,7 +95,9 @@ impl Edges {
     /// Counts an exchange on its edge. Returns whether its route had a place.
     #[inline]
     pub(super) fn record(&mut self, edge: u32, exchange: &Exchange, limits: &Limits) -> bool {
-        let route = self.find_route(edge, exchange, limits);
+        let message = &exchange.message;
+        let name = || Arc::new(RouteName::of(message));
+        let route = self.find_route(edge, route::key(message), name, limits);
         let Some(place) = self.places.get_mut(edge as usize) else { return false };
         if place.stats.is_empty() {
             self.touched.push(edge);
@@ -132,14 +124,48 @@ impl Edges {
         place.stats.connections.record(facts);
     }
 
+    /// Adds what was counted elsewhere to this edge. Returns how many exchanges' routes had no place.
+    pub(super) fn add(&mut self, edge: u32, stats: &EdgeStats, limits: &Limits) -> u64 {
+        let Some(place) = self.places.get_mut(edge as usize) else { return 0 };
+        if place.stats.is_empty() {
+            self.touched.push(edge);
+        }
+        place.stats.merge(stats);
+        let mut unplaced = 0;
+        for (name, route) in &stats.routes {
+            let found = self.find_route(edge, name.key(), || Arc::clone(name), limits);
+            let Some(place) = self.places.get_mut(edge as usize) else { break };
+            match found.and_then(|route| place.stats.routes.get_mut(route as usize)) {
+                Some((_, known)) => known.merge(route),
+                None => unplaced += route.requests,
+            }
+        }
+        if let Some(place) = self.places.get_mut(edge as usize) {
+            place.stats.routes_overflow += unplaced;
+        }
+        unplaced
+    }
+
+    /// The edge between these ends, if it had exchanges in this period.
+    pub(super) fn counted(&self, ends: &Ends) -> Option<u32> {
+        let edge = *self.by_ends.get(ends)?;
+        let place = self.places.get(edge as usize)?;
+        (!place.stats.is_empty()).then_some(edge)
+    }
+
     #[inline]
     pub(super) fn offer_sample(&mut self, edge: u32, exchange: &Exchange) -> Option<Arc<Exchange>> {
         self.places.get_mut(edge as usize)?.samples.offer(exchange)
     }
 
     #[inline]
-    fn find_route(&mut self, edge: u32, exchange: &Exchange, limits: &Limits) -> Option<u32> {
-        let key = route::key(&exchange.message);
+    fn find_route(
+        &mut self,
+        edge: u32,
+        key: (&str, &str, &str),
+        name: impl FnOnce() -> Arc<RouteName>,
+        limits: &Limits,
+    ) -> Option<u32> {
         let hash = self.hash(edge, key);
         let names = |place: &RoutePlace| self.places.get(place.edge as usize)?.route(place.route);
         let found = self.by_route.find(hash, |place| {
@@ -147,7 +173,7 @@ impl Edges {
         });
         match found {
             Some(place) => Some(place.route),
-            None => self.add_route(edge, exchange, hash, limits),
+            None => self.add_route(edge, name, hash, limits),
         }
     }
 
@@ -155,7 +181,7 @@ impl Edges {
     fn add_route(
         &mut self,
         edge: u32,
-        exchange: &Exchange,
+        name: impl FnOnce() -> Arc<RouteName>,
         hash: u64,
         limits: &Limits,
     ) -> Option<u32> {
@@ -165,9 +191,8 @@ impl Edges {
         {
             return None;
         }
-        let name = RouteName::of(&exchange.message);
         let route = u32::try_from(place.stats.routes.len()).ok()?;
-        place.stats.routes.push((Arc::new(name), RouteStats::default()));
+        place.stats.routes.push((name(), RouteStats::default()));
         place.routes_used_ns.push(0);
         self.insert_route(hash, RoutePlace { edge, route });
         Some(route)
@@ -187,6 +212,12 @@ impl Edges {
             server.address.port(),
             exchange.message.protocol,
         ))
+    }
+
+    /// The same, of an edge of another Alaz.
+    pub(super) fn overflow_hash_of(&self, part: &Part) -> u64 {
+        let (client, server) = (&part.client.key.name, &part.server.key.name);
+        self.hasher.hash_one((client, server, part.port, part.protocol))
     }
 
     fn insert_route(&mut self, hash: u64, place: RoutePlace) {

@@ -144,16 +144,55 @@ impl Nodes {
         };
         if self.by_address.len() >= most {
             met.outbound_hosts += 1;
-            if self.other_outbound.is_none() {
-                // One more than the limit of nodes: there is no other place for these.
-                let node = self.intern(NodeKey::outbound(NodeKey::OTHER_OUTBOUND), usize::MAX)?;
-                self.other_outbound = Some(node);
-            }
-            return self.other_outbound;
+            return self.find_other();
         }
         let node = self.intern(NodeKey::outbound(address.to_compact_string()), limits.nodes)?;
         self.by_address.insert(address, node);
         Some(node)
+    }
+
+    /// The node that another Alaz tells of; `None` when there is no place for it.
+    pub(super) fn find_told(
+        &mut self,
+        told: &NodeFacts,
+        side: Side,
+        limits: &Limits,
+        met: &mut Counters,
+    ) -> Option<u32> {
+        if told.key.kind == EndpointKind::Outbound {
+            // The one that stands for many hosts there is none of an address here.
+            return match told.key.name.parse() {
+                Ok(address) => match self.by_address.get(&address) {
+                    Some(node) => Some(*node),
+                    None => self.find_outbound(address, side, limits, met),
+                },
+                Err(_) => self.find_other(),
+            };
+        }
+        let node = self.intern((*told.key).clone(), limits.nodes)?;
+        if let Some(place) = self.places.get_mut(node as usize)
+            && !told.container.is_empty() | !told.executable.is_empty() | !told.pids.is_empty()
+        {
+            let key = Arc::clone(&place.facts.key);
+            place.facts = NodeFacts { key, ..told.clone() };
+        }
+        Some(node)
+    }
+
+    /// Whether this one stands for many hosts.
+    #[inline]
+    pub(super) fn is_other(&self, node: u32) -> bool {
+        self.other_outbound == Some(node)
+    }
+
+    /// The node for outside hosts beyond the limit: one more than the limit of nodes, since there is no
+    /// other place for these.
+    fn find_other(&mut self) -> Option<u32> {
+        if self.other_outbound.is_none() {
+            let node = self.intern(NodeKey::outbound(NodeKey::OTHER_OUTBOUND), usize::MAX)?;
+            self.other_outbound = Some(node);
+        }
+        self.other_outbound
     }
 
     fn intern(&mut self, key: NodeKey, limit: usize) -> Option<u32> {

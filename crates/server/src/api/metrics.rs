@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::map::status_classes;
+use crate::gather::GatherState;
 use crate::live::{CaptureState, ClusterState, Live};
 use crate::process::OwnProcess;
 use crate::store::{Edge, Store};
@@ -28,8 +29,10 @@ const TCP_EXPONENTS: std::ops::RangeInclusive<u32> = 14..=34;
 pub(super) async fn metrics(State(live): Shared) -> Response {
     let mut page = Page::default();
     write_program(&mut page, &live);
-    let capture = live.capture();
-    write_capture(&mut page, &capture);
+    match live.gather() {
+        Some(gather) => write_gather(&mut page, &gather),
+        None => write_capture(&mut page, &live.capture()),
+    }
     if let Some(cluster) = live.cluster() {
         write_cluster(&mut page, cluster);
     }
@@ -81,6 +84,50 @@ fn write_capture(page: &mut Page, capture: &CaptureState) {
         write_guard(page, guard);
     }
     write_ledger(page, &capture.ledger);
+}
+
+/// What agents tell, in place of a capture.
+fn write_gather(page: &mut Page, gather: &GatherState) {
+    let name = "alaz_agent_up";
+    page.family(name, "gauge", "Whether the agent of this host was heard of in the last 10 s.");
+    for agent in &gather.agents {
+        page.sample(name, &[("host", &agent.host)], u8::from(agent.is_up));
+    }
+    let name = "alaz_agent_rows_total";
+    page.family(name, "counter", "Exchanges and connections that this agent told of.");
+    for agent in &gather.agents {
+        page.sample(name, &[("host", &agent.host)], agent.rows);
+    }
+    let name = "alaz_gathered_rows_total";
+    page.family(
+        name,
+        "counter",
+        "Exchanges and connections that agents told of, by what became of them.",
+    );
+    let counters = gather.counters;
+    for (fate, rows) in [
+        ("counted", counters.counted),
+        ("told_twice", counters.told_twice),
+        ("repeated", counters.repeated),
+        ("late", counters.late),
+        ("ahead", counters.ahead),
+        ("full", counters.full),
+    ] {
+        page.sample(name, &[("fate", fate)], rows);
+    }
+    page.single(
+        "alaz_unjoined_exchanges_total",
+        "counter",
+        "Exchanges told twice whose latency at the server is on no edge.",
+        counters.unjoined,
+    );
+    page.single("alaz_waiting_parts", "gauge", "Edges of seconds that wait.", gather.held);
+    page.single(
+        "alaz_agent_calls_refused_total",
+        "counter",
+        "Calls of agents without the right token.",
+        gather.calls_refused,
+    );
 }
 
 /// What became of what other systems are sent.

@@ -26,6 +26,7 @@ use serde::Serialize;
 
 use crate::guard::{self, Hosts};
 use crate::live::Live;
+use crate::serve::Pages;
 use crate::store::{EdgeId, NodeId};
 use crate::ui;
 pub use connections::MapConnections;
@@ -39,26 +40,51 @@ const OPENAPI: &str = include_str!("openapi.json");
 type Shared = State<Arc<Live>>;
 
 /// Everything that can be asked for, and the guard before it.
-pub(crate) fn router(live: Arc<Live>, hosts: Hosts) -> Router {
-    let figures = Router::new()
+pub(crate) fn router(live: Arc<Live>, hosts: Hosts, pages: Pages) -> Router {
+    let refreshed = middleware::from_fn_with_state(Arc::clone(&live), refresh);
+    let pages = match pages {
+        Pages::All => of_map()
+            .merge(of_traffic())
+            .route_layer(refreshed)
+            .merge(of_program())
+            .fallback(ui::file),
+        // What an agent tells is no fresher for being waited for.
+        Pages::Agent => of_traffic().merge(of_program()).fallback(no_map),
+    };
+    pages
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::new(hosts), guard::check))
+        .with_state(live)
+}
+
+fn of_map() -> Router<Arc<Live>> {
+    Router::new()
         .route("/api/v1/map", get(map))
         .route("/api/v1/edges/{id}", get(edge))
         .route("/api/v1/edges/{id}/series", get(series))
         .route("/api/v1/nodes/{id}", get(node))
         .route("/api/v1/operations", get(operations::operations))
+}
+
+fn of_traffic() -> Router<Arc<Live>> {
+    Router::new()
         .route("/api/v1/exchanges", get(exchanges::exchanges))
         .route("/api/v1/ledger", get(ledger))
         .route("/metrics", get(metrics::metrics))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&live), refresh));
-    figures
+}
+
+fn of_program() -> Router<Arc<Live>> {
+    Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/openapi.json", get(openapi))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .fallback(ui::file)
-        .method_not_allowed_fallback(not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::new(hosts), guard::check))
-        .with_state(live)
+}
+
+async fn no_map() -> ApiError {
+    ApiError::not_found(
+        "this is an agent, which keeps no map: it is where the agent sends what it sees".to_owned(),
+    )
 }
 
 /// What was seen before the request is in its answer.

@@ -44,7 +44,7 @@ impl Site {
         let live = Live::new("test-host".to_owned());
         let mut feed = Feed::new(Arc::clone(&live), Limits::default());
         let hosts = Hosts::new("127.0.0.1:8014".parse().unwrap(), &["alaz.example".to_owned()]);
-        let router = router(Arc::clone(&live), hosts);
+        let router = router(Arc::clone(&live), hosts, crate::Pages::All);
         // A minute of data up to now.
         let now_ns = now_ns();
         let now_ns = now_ns - now_ns % SECOND_NS - 60 * SECOND_NS;

@@ -108,10 +108,11 @@ impl Store {
         let edges: Vec<_> =
             slice.edges().filter_map(|edge| self.see_edge(&edge, start.0)).collect();
         self.counters = slice.counters;
-        self.since_ns.get_or_insert(start.0);
-        self.until_ns = end.0;
+        // What agents tell may be older than what was told before.
+        self.since_ns = Some(self.since_ns.map_or(start.0, |since_ns| since_ns.min(start.0)));
+        self.until_ns = self.until_ns.max(end.0);
         let step = Step::of(slice, start.0, edges);
-        if let Some(dropped_until_ns) = self.steps.push(step, end.0) {
+        if let Some(dropped_until_ns) = self.steps.push(step, self.until_ns) {
             self.since_ns = self.since_ns.max(Some(dropped_until_ns));
         }
         let forgotten = self.forget();
@@ -129,7 +130,7 @@ impl Store {
             last_ns: now_ns,
             arrival,
         });
-        node.last_ns = now_ns;
+        node.last_ns = node.last_ns.max(now_ns);
         if node.facts != *facts {
             node.facts.clone_from(facts);
         }
@@ -154,7 +155,7 @@ impl Store {
             last_ns: now_ns,
             arrival,
         });
-        edge.last_ns = now_ns;
+        edge.last_ns = edge.last_ns.max(now_ns);
         edge.samples.add(slice);
         edge.samples.trim(share, oldest_ns);
         let figures = Figures::pack(slice.stats);
