@@ -153,6 +153,9 @@ pub(crate) struct Start {
     pub(crate) mid_stream: bool,
     /// The newest of what the server was heard to say before, if anything.
     pub(crate) server_heard: Origin,
+    /// The client said something before that was not read, the last of it at this time; 0 where it
+    /// was not seen either. Of what it said before the connection came into sight this is silent.
+    pub(crate) client_unread_ns: Option<u64>,
 }
 
 /// A protocol, as the list of protocols has it.

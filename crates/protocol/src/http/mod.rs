@@ -11,6 +11,8 @@
 //!   was seen not to wait (pipelining), that proves nothing, and it stays adrift.
 //! * The response to that request must be the very next byte of the other direction; bytes that
 //!   were moved before the request was sent answer something else.
+//! * Where requests may not have been seen, the one after them is told only if the server was heard
+//!   to answer one of those: else the response may be theirs.
 //!
 //! The same rule brings a connection on course that is older than Alaz.
 //!
@@ -87,6 +89,14 @@ struct Conversation {
     proven: bool,
     /// Just after the last byte that the server said.
     answered_to: (Position, Origin),
+    /// When the newest was moved that the client said.
+    asked_to_ns: u64,
+    /// Requests may not have been seen, the first of them after this time.
+    unseen_after_ns: Option<u64>,
+    /// Some of what the client says in this segment was not seen.
+    is_losing: bool,
+    /// When the server last said what answers nothing that was seen.
+    strange_ns: u64,
     /// Who reads on after a change to HTTP/2.
     successor: Option<Successor>,
 }
@@ -102,6 +112,10 @@ impl Conversation {
             pipelines: false,
             proven: false,
             answered_to: (Position::default(), start.server_heard),
+            asked_to_ns: 0,
+            unseen_after_ns: start.client_unread_ns,
+            is_losing: false,
+            strange_ns: start.server_heard.ended_ns,
             successor: None,
         }
     }
@@ -160,6 +174,10 @@ impl Dialogue for Conversation {
     fn heard(&mut self, side: Side, end: Position, last: Origin) {
         match side {
             Side::Client => {
+                self.asked_to_ns = last.ended_ns;
+                if std::mem::take(&mut self.is_losing) {
+                    self.unseen_after_ns = Some(last.ended_ns);
+                }
                 if self.reading_newest
                     && let Some(newest) = self.pending.back_mut()
                 {
@@ -169,7 +187,12 @@ impl Dialogue for Conversation {
             Side::Server => {
                 self.answered_to = (end, last);
                 let is_adrift = self.responses == Place::Adrift;
-                let Some(front) = self.pending.front_mut() else { return };
+                let front = self.pending.front_mut();
+                let is_older = |front: &Pending| last.ended_ns < front.started_ns;
+                if is_adrift && front.as_deref().is_none_or(is_older) {
+                    self.strange_ns = last.ended_ns;
+                }
+                let Some(front) = front else { return };
                 match &mut front.response {
                     Some(response) if !response.is_whole => {
                         response.heard_to = (end, last.moved_ns(response.started_ns));

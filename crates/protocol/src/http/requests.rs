@@ -96,6 +96,7 @@ impl Conversation {
                 seen_to: end,
                 is_turn: self.is_quiet(started_ns),
                 may_hide_others: false,
+                unseen_after_ns: self.unseen_after_ns,
                 asks_for_h2c: head.is_h2c,
                 reported: false,
                 maybe_answered: false,
@@ -183,6 +184,16 @@ impl Conversation {
             self.adrift.get_or_insert(reason);
         } else if let Some(newest) = self.pending.back_mut() {
             newest.may_hide_others = true;
+        }
+        // What was written in one go with a body is no other request.
+        let is_own = match self.requests {
+            Place::Chunks(_) => reason != UnpairedReason::Gap,
+            Place::Adrift => reason != UnpairedReason::Gap && self.unseen_after_ns.is_none(),
+            _ => false,
+        };
+        if !is_own {
+            self.unseen_after_ns.get_or_insert(self.asked_to_ns);
+            self.is_losing = true;
         }
         self.requests = Place::Adrift;
         self.report_whole(context);

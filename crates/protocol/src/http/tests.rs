@@ -457,7 +457,7 @@ fn told_of(role: Role, said: &[Said], ending: &Ending) -> Vec<(String, u64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans(3, 4096 + 256)) {

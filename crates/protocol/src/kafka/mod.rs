@@ -310,6 +310,7 @@ impl Dialogue for Conversation {
     }
 
     fn lost(&mut self, side: Side, reason: UnpairedReason, context: &mut Context<'_>) {
+        self.settle(context);
         match self.way(side).place {
             // Its end is known all the same: what comes next shows whether it is missing too.
             Place::Inside => self.way(side).losses.torn = Some(reason),
@@ -323,7 +324,7 @@ impl Dialogue for Conversation {
             Side::Client => &self.client,
             Side::Server => &self.server,
         };
-        way.walk.as_ref().is_some_and(Walk::is_in_records)
+        way.ended.is_none() && way.walk.as_ref().is_some_and(Walk::is_in_records)
     }
 
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {

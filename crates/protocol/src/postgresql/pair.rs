@@ -231,7 +231,14 @@ impl Conversation {
         let is_reported = self.queue.front().is_none_or(|front| front.is_reported);
         let told = if is_reported { None } else { self.told(0, outcome, end) };
         self.reply = None;
+        // Any part of a cycle fails alike: the one that did may stand before what was seen of it.
+        let may_be_anothers = self.course == Course::Tentative
+            && self.queue.front().is_some_and(|front| front.is_extended() && front.error.is_some());
         match told {
+            Some(_) if may_be_anothers => {
+                context.exchanges.give_up(UnpairedReason::Gap, 1);
+                true
+            }
             Some(told) if self.course == Course::Tentative => {
                 self.unconfirmed.replace(told).is_none()
             }

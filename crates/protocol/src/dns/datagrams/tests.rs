@@ -508,7 +508,7 @@ fn told(all: &[Moved]) -> Vec<Exchange> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans()) {

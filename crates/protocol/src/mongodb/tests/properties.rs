@@ -159,7 +159,7 @@ fn is_honest(told: &Truth, truths: &[Truth]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans(4096 + 256)) {
