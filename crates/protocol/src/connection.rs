@@ -35,7 +35,7 @@ pub(crate) struct Connection {
     last: Option<Direction>,
     /// The other side spoke before what is said now: messages begin here.
     turned: bool,
-    /// The newest that was heard before anything was recognised, sent and received.
+    /// The newest that was heard, sent and received.
     heard: [Origin; 2],
     /// When the newest was moved that was not read, though it was said in sight, sent and received;
     /// 0 where it was not seen either.
@@ -585,10 +585,8 @@ impl Reader for Ear<'_> {
     }
 
     fn heard(&mut self, end: Position, last: Origin) {
-        let spoken = self.dialogue(|dialogue, side, _| dialogue.heard(side, end, last));
-        if spoken.is_none() {
-            self.heard[usize::from(self.direction == Direction::Receive)] = last;
-        }
+        self.dialogue(|dialogue, side, _| dialogue.heard(side, end, last));
+        self.heard[usize::from(self.direction == Direction::Receive)] = last;
     }
 
     fn can_miss(&mut self) -> bool {
