@@ -7,7 +7,9 @@ use alaz_model::{
     LossReason, Position, Protocol, Role, Segment, Source, UnpairedReason, View,
 };
 
-use crate::dialogue::{Claim, Context, Dialogue, Ending, Facts, PROTOCOLS, Side, Start};
+use crate::dialogue::{
+    Claim, Context, Dialogue, Ending, Facts, MISSING_NOW, PROTOCOLS, Side, Start,
+};
 use crate::engine::Wish;
 use crate::kafka::TopicNames;
 use crate::limits::Limits;
@@ -37,9 +39,8 @@ pub(crate) struct Connection {
     turned: bool,
     /// The newest that was heard, sent and received.
     heard: [Origin; 2],
-    /// When the newest was moved that was not read, though it was said in sight, sent and received;
-    /// 0 where it was not seen either.
-    unread_ns: [Option<u64>; 2],
+    /// When bytes were last missing, sent and received; see [`MISSING_NOW`].
+    missing_ns: [Option<u64>; 2],
     /// Something was said, or may have been, before what the streams show.
     mid_stream: bool,
     /// The verdict was withdrawn just now.
@@ -148,7 +149,7 @@ impl Connection {
             last: None,
             turned: false,
             heard: [Origin::default(); 2],
-            unread_ns: [None; 2],
+            missing_ns: [None; 2],
             mid_stream: opened.mid_stream,
             withdrawn: false,
             closing: None,
@@ -425,7 +426,7 @@ impl Connection {
             ends: (self.local, self.remote),
             talk: &mut self.talk,
             heard: &mut self.heard,
-            unread_ns: &mut self.unread_ns,
+            missing_ns: &mut self.missing_ns,
             mid_stream: &mut self.mid_stream,
             views: desk.views,
             exchanges: desk.exchanges,
@@ -447,7 +448,7 @@ struct Ear<'a> {
     ends: (SocketAddr, SocketAddr),
     talk: &'a mut Talk,
     heard: &'a mut [Origin; 2],
-    unread_ns: &'a mut [Option<u64>; 2],
+    missing_ns: &'a mut [Option<u64>; 2],
     mid_stream: &'a mut bool,
     views: &'a mut Vec<View>,
     exchanges: &'a mut ExchangeLedger,
@@ -479,7 +480,7 @@ impl Ear<'_> {
     fn decide(&mut self, input: &Input<'_>, tries: u32, withdrawals: u32) -> Step {
         let exhausted = tries >= TRIES && !*self.turned && !tries.is_multiple_of(LOOK_AGAIN);
         if !input.is_fresh() || exhausted || withdrawals >= WITHDRAWALS_MAX {
-            return self.pass_by(input, tries, withdrawals);
+            return self.pass_by(tries, withdrawals);
         }
         let mut unsure = false;
         for entry in PROTOCOLS {
@@ -505,7 +506,7 @@ impl Ear<'_> {
                     let start = Start {
                         mid_stream: *self.mid_stream,
                         server_heard: self.heard[server],
-                        client_unread_ns: self.unread_ns[1 - server],
+                        client_missing_ns: self.missing_ns[1 - server],
                     };
                     let dialogue = (entry.begin)(start);
                     *self.talk = Talk::Speaks { protocol: entry.protocol, dialogue, withdrawals };
@@ -521,7 +522,7 @@ impl Ear<'_> {
         } else if self.answers_too_early(input) {
             Step::Wait
         } else {
-            self.pass_by(input, tries, withdrawals)
+            self.pass_by(tries, withdrawals)
         }
     }
 
@@ -544,20 +545,13 @@ impl Ear<'_> {
         }
     }
 
-    /// What was said in this direction until then is read by nobody.
-    fn leave_unread(&mut self, until_ns: u64) {
-        let unread_ns = &mut self.unread_ns[usize::from(self.direction == Direction::Receive)];
-        *unread_ns = (*unread_ns).max(Some(until_ns));
-    }
-
-    fn withdraw(&mut self, input: &Input<'_>, withdrawals: u32) -> Step {
+    fn withdraw(&mut self, withdrawals: u32) -> Step {
         self.dialogue(|dialogue, _, context| dialogue.withdraw(context));
         *self.withdrawn = true;
-        self.pass_by(input, 0, withdrawals + 1)
+        self.pass_by(0, withdrawals + 1)
     }
 
-    fn pass_by(&mut self, input: &Input<'_>, tries: u32, withdrawals: u32) -> Step {
-        self.leave_unread(input.origin(input.bytes.len().saturating_sub(1)).ended_ns);
+    fn pass_by(&mut self, tries: u32, withdrawals: u32) -> Step {
         *self.mid_stream = true;
         *self.turned = false;
         *self.talk = Talk::Undecided { tries: tries.saturating_add(1), withdrawals };
@@ -573,7 +567,7 @@ impl Reader for Ear<'_> {
             Talk::Speaks { withdrawals, .. } => {
                 let step =
                     self.dialogue(|dialogue, side, context| dialogue.read(side, input, context));
-                let step = step.flatten().unwrap_or_else(|| self.withdraw(input, withdrawals));
+                let step = step.flatten().unwrap_or_else(|| self.withdraw(withdrawals));
                 self.hand_over();
                 step
             }
@@ -586,7 +580,11 @@ impl Reader for Ear<'_> {
 
     fn heard(&mut self, end: Position, last: Origin) {
         self.dialogue(|dialogue, side, _| dialogue.heard(side, end, last));
-        self.heard[usize::from(self.direction == Direction::Receive)] = last;
+        let way = usize::from(self.direction == Direction::Receive);
+        self.heard[way] = last;
+        if self.missing_ns[way] == Some(MISSING_NOW) {
+            self.missing_ns[way] = Some(last.ended_ns);
+        }
     }
 
     fn can_miss(&mut self) -> bool {
@@ -596,9 +594,7 @@ impl Reader for Ear<'_> {
 
     fn lost(&mut self, reason: UnpairedReason) {
         *self.mid_stream = true;
-        let spoken = self.dialogue(|dialogue, side, context| dialogue.lost(side, reason, context));
-        if spoken.is_none() {
-            self.leave_unread(0);
-        }
+        self.missing_ns[usize::from(self.direction == Direction::Receive)] = Some(MISSING_NOW);
+        self.dialogue(|dialogue, side, context| dialogue.lost(side, reason, context));
     }
 }

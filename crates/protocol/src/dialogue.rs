@@ -146,6 +146,9 @@ pub(crate) enum Claim {
     Yes(Side),
 }
 
+/// The time of bytes that are missing just before what is being read.
+pub(crate) const MISSING_NOW: u64 = u64::MAX;
+
 /// Where a dialogue begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Start {
@@ -153,9 +156,9 @@ pub(crate) struct Start {
     pub(crate) mid_stream: bool,
     /// The newest of what the server was heard to say before, if anything.
     pub(crate) server_heard: Origin,
-    /// The client said something before that was not read, the last of it at this time; 0 where it
-    /// was not seen either. Of what it said before the connection came into sight this is silent.
-    pub(crate) client_unread_ns: Option<u64>,
+    /// Bytes of the client's were missing before, all of them until then; see [`MISSING_NOW`]. Of what
+    /// it said before the connection came into sight this says nothing.
+    pub(crate) client_missing_ns: Option<u64>,
 }
 
 /// A protocol, as the list of protocols has it.

@@ -11,8 +11,8 @@
 //!   was seen not to wait (pipelining), that proves nothing, and it stays adrift.
 //! * The response to that request must be the very next byte of the other direction; bytes that
 //!   were moved before the request was sent answer something else.
-//! * Where requests may not have been seen, the one after them is told only if the server was heard
-//!   to answer one of those: else the response may be theirs.
+//! * Where requests may not have been seen, what the server says next may answer them: it is nobody's
+//!   response, and the request after that is the first to be told.
 //!
 //! The same rule brings a connection on course that is older than Alaz.
 //!
@@ -30,7 +30,9 @@ use std::collections::VecDeque;
 
 use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start, Successor};
+use crate::dialogue::{
+    Claim, Context, Dialogue, Ending, Entry, MISSING_NOW, Side, Start, Successor,
+};
 use crate::stream::{Input, Origin, Step};
 use chunks::{ChunkStep, Chunks};
 use pending::Pending;
@@ -89,12 +91,8 @@ struct Conversation {
     proven: bool,
     /// Just after the last byte that the server said.
     answered_to: (Position, Origin),
-    /// When the newest was moved that the client said.
-    asked_to_ns: u64,
-    /// Requests may not have been seen, the first of them after this time.
-    unseen_after_ns: Option<u64>,
-    /// Some of what the client says in this segment was not seen.
-    is_losing: bool,
+    /// Requests may not have been seen, the last of them then; see [`MISSING_NOW`].
+    unseen_ns: Option<u64>,
     /// When the server last said what answers nothing that was seen.
     strange_ns: u64,
     /// Who reads on after a change to HTTP/2.
@@ -112,9 +110,7 @@ impl Conversation {
             pipelines: false,
             proven: false,
             answered_to: (Position::default(), start.server_heard),
-            asked_to_ns: 0,
-            unseen_after_ns: start.client_unread_ns,
-            is_losing: false,
+            unseen_ns: start.client_missing_ns,
             strange_ns: start.server_heard.ended_ns,
             successor: None,
         }
@@ -174,9 +170,8 @@ impl Dialogue for Conversation {
     fn heard(&mut self, side: Side, end: Position, last: Origin) {
         match side {
             Side::Client => {
-                self.asked_to_ns = last.ended_ns;
-                if std::mem::take(&mut self.is_losing) {
-                    self.unseen_after_ns = Some(last.ended_ns);
+                if self.unseen_ns == Some(MISSING_NOW) {
+                    self.unseen_ns = Some(last.ended_ns);
                 }
                 if self.reading_newest
                     && let Some(newest) = self.pending.back_mut()

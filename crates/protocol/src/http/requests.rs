@@ -7,7 +7,7 @@ use super::head::{self, Head, Reading, Start};
 use super::pending::Pending;
 use super::target::{Target, host};
 use super::{ChunkRead, Conversation, Place};
-use crate::dialogue::Context;
+use crate::dialogue::{Context, MISSING_NOW};
 use crate::stream::{Input, Step};
 
 impl Conversation {
@@ -96,7 +96,7 @@ impl Conversation {
                 seen_to: end,
                 is_turn: self.is_quiet(started_ns),
                 may_hide_others: false,
-                unseen_after_ns: self.unseen_after_ns,
+                unseen_ns: self.unseen_ns,
                 asks_for_h2c: head.is_h2c,
                 reported: false,
                 maybe_answered: false,
@@ -185,15 +185,15 @@ impl Conversation {
         } else if let Some(newest) = self.pending.back_mut() {
             newest.may_hide_others = true;
         }
-        // What was written in one go with a body is no other request.
-        let is_own = match self.requests {
-            Place::Chunks(_) => reason != UnpairedReason::Gap,
-            Place::Adrift => reason != UnpairedReason::Gap && self.unseen_after_ns.is_none(),
-            _ => false,
-        };
+        // What was written in one go with a body, or a head, is no other request.
+        let is_own = reason != UnpairedReason::Gap
+            && match self.requests {
+                Place::Chunks(_) => true,
+                Place::Adrift => self.unseen_ns.is_none(),
+                _ => false,
+            };
         if !is_own {
-            self.unseen_after_ns.get_or_insert(self.asked_to_ns);
-            self.is_losing = true;
+            self.unseen_ns = Some(MISSING_NOW);
         }
         self.requests = Place::Adrift;
         self.report_whole(context);
