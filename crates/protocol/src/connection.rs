@@ -480,7 +480,7 @@ impl Ear<'_> {
     fn decide(&mut self, input: &Input<'_>, tries: u32, withdrawals: u32) -> Step {
         let exhausted = tries >= TRIES && !*self.turned && !tries.is_multiple_of(LOOK_AGAIN);
         if !input.is_fresh() || exhausted || withdrawals >= WITHDRAWALS_MAX {
-            return self.pass_by(tries, withdrawals);
+            return self.pass_by(input, tries, withdrawals);
         }
         let mut unsure = false;
         for entry in PROTOCOLS {
@@ -522,7 +522,7 @@ impl Ear<'_> {
         } else if self.answers_too_early(input) {
             Step::Wait
         } else {
-            self.pass_by(tries, withdrawals)
+            self.pass_by(input, tries, withdrawals)
         }
     }
 
@@ -545,13 +545,16 @@ impl Ear<'_> {
         }
     }
 
-    fn withdraw(&mut self, withdrawals: u32) -> Step {
+    fn withdraw(&mut self, input: &Input<'_>, withdrawals: u32) -> Step {
         self.dialogue(|dialogue, _, context| dialogue.withdraw(context));
         *self.withdrawn = true;
-        self.pass_by(0, withdrawals + 1)
+        self.pass_by(input, 0, withdrawals + 1)
     }
 
-    fn pass_by(&mut self, tries: u32, withdrawals: u32) -> Step {
+    fn pass_by(&mut self, input: &Input<'_>, tries: u32, withdrawals: u32) -> Step {
+        if input.cut {
+            self.missing_ns[usize::from(self.direction == Direction::Receive)] = Some(MISSING_NOW);
+        }
         *self.mid_stream = true;
         *self.turned = false;
         *self.talk = Talk::Undecided { tries: tries.saturating_add(1), withdrawals };
@@ -567,7 +570,7 @@ impl Reader for Ear<'_> {
             Talk::Speaks { withdrawals, .. } => {
                 let step =
                     self.dialogue(|dialogue, side, context| dialogue.read(side, input, context));
-                let step = step.flatten().unwrap_or_else(|| self.withdraw(withdrawals));
+                let step = step.flatten().unwrap_or_else(|| self.withdraw(input, withdrawals));
                 self.hand_over();
                 step
             }

@@ -37,13 +37,18 @@ impl Conversation {
                 let may_begin = input.is_fresh()
                     && head::begins_with_method(input.bytes)
                     && !self.pending.iter().any(Pending::waits);
-                if !may_begin {
-                    return Some(Step::Ignore);
-                }
-                match head::request(input.bytes, input.cut) {
+                let reading = match may_begin {
+                    true => head::request(input.bytes, input.cut),
+                    false => Reading::Invalid,
+                };
+                match reading {
                     Reading::Head(head) => Some(self.begin_request(&head, input, context)),
                     Reading::More => Some(Step::More),
-                    Reading::Invalid => Some(Step::Ignore),
+                    Reading::Invalid => {
+                        // It may be more of them.
+                        self.unseen_ns = self.unseen_ns.map(|_| MISSING_NOW);
+                        Some(Step::Ignore)
+                    }
                 }
             }
             // What comes next may be HTTP/2.

@@ -289,6 +289,48 @@ fn a_lost_head_is_never_paired_and_the_next_turn_is() {
 }
 
 #[test]
+fn a_response_may_be_to_a_request_that_was_lost() {
+    let answer = |status| format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n");
+    for is_new in [true, false] {
+        // Sent one after the other without waiting, and the first was not seen, or not wholly.
+        for copied in [0, 12] {
+            let mut wire = client();
+            if !is_new {
+                wire.client(get("/0")).server(answer(200));
+            }
+            let lost = wire.next_said(true, get("/1"));
+            if copied > 0 {
+                wire.give(&lost.cut(copied));
+            }
+            wire.client(get("/2")).pause(100_000_000);
+            wire.server(answer(201)).server(answer(202)).pause(100_000_000);
+            wire.client(get("/3")).server(answer(203)).pause(100_000_000);
+            let told = wire.told();
+            assert_eq!(told.last().unwrap(), "GET /3 203 complete");
+            assert_eq!(told.len(), 2 - usize::from(is_new), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_heard_before_a_verdict_was_withdrawn_still_counts() {
+    let mut wire = client();
+    let answer = |status| format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n");
+    let requests = ["/1", "/2", "/3"].map(|target| (target, get(target)));
+    let said = requests.map(|(_, request)| {
+        let asked = wire.next_said(true, request);
+        (asked, wire.next_said(false, answer(200)))
+    });
+    // The other direction comes first, and what takes the verdict back in between.
+    wire.give(&said[0].0);
+    said.iter().for_each(|(_, answered)| wire.give(&answered.cut(3)));
+    wire.give(&said[1].0.cut(14));
+    wire.give(&said[2].0);
+    wire.pause(1_000_000_000).close(CloseReason::Finished);
+    assert!(wire.told().iter().all(|line| !line.ends_with("no_response")), "{:?}", wire.views);
+}
+
+#[test]
 fn a_client_that_was_seen_to_pipeline_is_not_believed_after_a_loss() {
     for role in [Role::Client, Role::Server] {
         let mut wire = Wire::new(role);
@@ -459,8 +501,6 @@ fn told_of(role: Role, said: &[Said], ending: &Ending) -> Vec<(String, u64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::default())]
-
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans(3, 4096 + 256)) {
         let (mut said, truths) = plan.play();
