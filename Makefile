@@ -10,7 +10,7 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 binary := $(target)/release/alaz
 
 .PHONY: help deps deps-test deps-peers deps-fuzz deps-ui build run test test-peers test-cluster \
-	test-kernels fuzz bench soak ui ui-check clean
+	test-kernels properties fuzz bench soak ui ui-check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-cluster: deps-test build ## naming by a real Kubernetes API server, built f
 
 test-kernels: deps-test ## the tests of capture in other kernels, emulated (root; KERNELS="bookworm-security-amd64 …")
 	@$(STAGE) 'other kernels' scripts/kernels/test.sh $(KERNELS)
+
+properties: deps-test ## the properties in many random cases (CASES=20000, SEED=…)
+	@$(STAGE) 'properties' env CASES=$(CASES) SEED=$(SEED) scripts/properties.sh
 
 deps-fuzz:
 	@$(STAGE) 'dependencies of the fuzz targets' scripts/deps.sh fuzz

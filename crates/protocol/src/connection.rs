@@ -8,7 +8,9 @@ use alaz_model::{
     LossReason, Position, Protocol, Role, Segment, Source, TlsHandshake, UnpairedReason, View,
 };
 
-use crate::dialogue::{Claim, Context, Dialogue, Ending, Facts, PROTOCOLS, Side, Start};
+use crate::dialogue::{
+    Claim, Context, Dialogue, Ending, Facts, MISSING_NOW, PROTOCOLS, Side, Start,
+};
 use crate::engine::Wish;
 use crate::kafka::TopicNames;
 use crate::limits::Limits;
@@ -36,8 +38,10 @@ pub(crate) struct Connection {
     last: Option<Direction>,
     /// The other side spoke before what is said now: messages begin here.
     turned: bool,
-    /// The newest that was heard before anything was recognised, sent and received.
+    /// The newest that was heard, sent and received.
     heard: [Origin; 2],
+    /// When bytes were last missing, sent and received; see [`MISSING_NOW`].
+    missing_ns: [Option<u64>; 2],
     /// Something was said, or may have been, before what the streams show.
     mid_stream: bool,
     /// The verdict was withdrawn just now.
@@ -147,6 +151,7 @@ impl Connection {
             last: None,
             turned: false,
             heard: [Origin::default(); 2],
+            missing_ns: [None; 2],
             mid_stream: opened.mid_stream,
             withdrawn: false,
             closing: None,
@@ -432,6 +437,7 @@ impl Connection {
             ends: (self.local, self.remote),
             talk: &mut self.talk,
             heard: &mut self.heard,
+            missing_ns: &mut self.missing_ns,
             mid_stream: &mut self.mid_stream,
             views: desk.views,
             exchanges: desk.exchanges,
@@ -453,6 +459,7 @@ struct Ear<'a> {
     ends: (SocketAddr, SocketAddr),
     talk: &'a mut Talk,
     heard: &'a mut [Origin; 2],
+    missing_ns: &'a mut [Option<u64>; 2],
     mid_stream: &'a mut bool,
     views: &'a mut Vec<View>,
     exchanges: &'a mut ExchangeLedger,
@@ -484,7 +491,7 @@ impl Ear<'_> {
     fn decide(&mut self, input: &Input<'_>, tries: u32, withdrawals: u32) -> Step {
         let exhausted = tries >= TRIES && !*self.turned && !tries.is_multiple_of(LOOK_AGAIN);
         if !input.is_fresh() || exhausted || withdrawals >= WITHDRAWALS_MAX {
-            return self.pass_by(tries, withdrawals);
+            return self.pass_by(input, tries, withdrawals);
         }
         let mut unsure = false;
         for entry in PROTOCOLS {
@@ -506,8 +513,12 @@ impl Ear<'_> {
                         Role::Server => (self.ends.1, self.ends.0),
                         _ => self.ends,
                     };
-                    let server_heard = self.heard[usize::from(role == Role::Client)];
-                    let start = Start { mid_stream: *self.mid_stream, server_heard };
+                    let server = usize::from(role == Role::Client);
+                    let start = Start {
+                        mid_stream: *self.mid_stream,
+                        server_heard: self.heard[server],
+                        client_missing_ns: self.missing_ns[1 - server],
+                    };
                     let dialogue = (entry.begin)(start);
                     *self.talk = Talk::Speaks { protocol: entry.protocol, dialogue, withdrawals };
                     return Step::Again;
@@ -522,7 +533,7 @@ impl Ear<'_> {
         } else if self.answers_too_early(input) {
             Step::Wait
         } else {
-            self.pass_by(tries, withdrawals)
+            self.pass_by(input, tries, withdrawals)
         }
     }
 
@@ -545,13 +556,16 @@ impl Ear<'_> {
         }
     }
 
-    fn withdraw(&mut self, withdrawals: u32) -> Step {
+    fn withdraw(&mut self, input: &Input<'_>, withdrawals: u32) -> Step {
         self.dialogue(|dialogue, _, context| dialogue.withdraw(context));
         *self.withdrawn = true;
-        self.pass_by(0, withdrawals + 1)
+        self.pass_by(input, 0, withdrawals + 1)
     }
 
-    fn pass_by(&mut self, tries: u32, withdrawals: u32) -> Step {
+    fn pass_by(&mut self, input: &Input<'_>, tries: u32, withdrawals: u32) -> Step {
+        if input.cut {
+            self.missing_ns[usize::from(self.direction == Direction::Receive)] = Some(MISSING_NOW);
+        }
         *self.mid_stream = true;
         *self.turned = false;
         *self.talk = Talk::Undecided { tries: tries.saturating_add(1), withdrawals };
@@ -572,7 +586,7 @@ impl Reader for Ear<'_> {
                 let withdrawals = *withdrawals;
                 let step =
                     self.dialogue(|dialogue, side, context| dialogue.read(side, input, context));
-                let step = step.flatten().unwrap_or_else(|| self.withdraw(withdrawals));
+                let step = step.flatten().unwrap_or_else(|| self.withdraw(input, withdrawals));
                 self.hand_over();
                 step
             }
@@ -584,9 +598,11 @@ impl Reader for Ear<'_> {
     }
 
     fn heard(&mut self, end: Position, last: Origin) {
-        let spoken = self.dialogue(|dialogue, side, _| dialogue.heard(side, end, last));
-        if spoken.is_none() {
-            self.heard[usize::from(self.direction == Direction::Receive)] = last;
+        self.dialogue(|dialogue, side, _| dialogue.heard(side, end, last));
+        let way = usize::from(self.direction == Direction::Receive);
+        self.heard[way] = last;
+        if self.missing_ns[way] == Some(MISSING_NOW) {
+            self.missing_ns[way] = Some(last.ended_ns);
         }
     }
 
@@ -604,6 +620,7 @@ impl Reader for Ear<'_> {
         if let Talk::Tls(opening) = self.talk {
             opening.lost(self.direction);
         }
+        self.missing_ns[usize::from(self.direction == Direction::Receive)] = Some(MISSING_NOW);
         self.dialogue(|dialogue, side, context| dialogue.lost(side, reason, context));
     }
 }

@@ -152,6 +152,9 @@ pub(crate) enum Claim {
     Yes(Side),
 }
 
+/// The time of bytes that are missing just before what is being read.
+pub(crate) const MISSING_NOW: u64 = u64::MAX;
+
 /// Where a dialogue begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Start {
@@ -159,6 +162,9 @@ pub(crate) struct Start {
     pub(crate) mid_stream: bool,
     /// The newest of what the server was heard to say before, if anything.
     pub(crate) server_heard: Origin,
+    /// Bytes of the client's were missing before, all of them until then; see [`MISSING_NOW`]. Of what
+    /// it said before the connection came into sight this says nothing.
+    pub(crate) client_missing_ns: Option<u64>,
 }
 
 /// A protocol, as the list of protocols has it.

@@ -1,4 +1,4 @@
-//! For protocols whose responses name their request by number (Kafka, MongoDB): what was lost, and
+//! For protocols whose responses name their request by number: what was lost, and
 //! what becomes of requests that got no response.
 
 use alaz_model::{CloseReason, Outcome, UnpairedReason};

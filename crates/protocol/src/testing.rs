@@ -42,6 +42,11 @@ impl Said {
         }
     }
 
+    /// The same, of which only so many of the first bytes were copied.
+    pub(crate) fn cut(&self, head: usize) -> Said {
+        Said { head: self.head[..head].to_vec(), tail: Vec::new(), ..self.clone() }
+    }
+
     pub(crate) fn segment(&self, key: ConnectionKey) -> Segment<'_> {
         Segment {
             key,
@@ -300,10 +305,7 @@ pub(crate) fn damage(said: &mut Vec<Said>, damage: &Damage) -> Ending {
             }
             2 if at + 1 < said.len() => said.swap(at, at + 1),
             _ => {
-                let whole = said[at].clone();
-                let length = whole.head.len() / 2;
-                let head = whole.head[..length].to_vec();
-                said[at] = Said { head, tail: Vec::new(), ..whole };
+                said[at] = said[at].cut(said[at].head.len() / 2);
             }
         }
     }

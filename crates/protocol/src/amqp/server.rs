@@ -184,6 +184,8 @@ impl Conversation {
             _ => {
                 context.exchanges.give_up(reason, 1 + channel.asked.len() as u64);
                 channel.asked.clear();
+                // What it answers may be told of later.
+                self.server.lost_to_ns = self.server.lost_to_ns.max(input.origin(0).ended_ns);
                 return Took::Frame;
             }
         };

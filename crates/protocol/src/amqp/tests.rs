@@ -135,6 +135,17 @@ fn client() -> Wire {
     Wire::new(Role::Client)
 }
 
+#[test]
+fn an_answer_may_be_to_what_is_told_of_later() {
+    let mut wire = client();
+    open(&mut wire, 1);
+    let asked = declare(1, "jobs");
+    // What is there of it shows only when no more can come.
+    wire.client(&asked[..asked.len() - 4]).server(declare_ok(1, "jobs"));
+    wire.unseen(true, &asked[asked.len() - 4..]).pause(1_000_000_000).close(CloseReason::Finished);
+    assert!(told(&mut wire).is_empty(), "{:?}", wire.views);
+}
+
 /// What is told after a connection was opened.
 fn told(wire: &mut Wire) -> Vec<String> {
     let told = wire.told();

@@ -28,6 +28,7 @@ use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 pub use datagrams::{DatagramLimits, Datagrams};
 
 use crate::dialogue::{self, Claim, Context, Dialogue, Ending, Entry, Side};
+use crate::numbered::Losses;
 use crate::stream::{Input, Origin, Step};
 use pair::{Pending, Start};
 use parse::DnsMessage;
@@ -69,14 +70,14 @@ fn said_by(message: &DnsMessage) -> Side {
 fn begin(start: dialogue::Start) -> Box<dyn Dialogue> {
     let reason = start.mid_stream.then_some(UnpairedReason::MidStream);
     let half = Half { is_adrift: start.mid_stream, before_ns: 0 };
-    let answered_to_ns = start.server_heard.ended_ns;
     Box::new(Conversation {
         client: half,
         server: half,
         pending: Vec::new(),
         passing: None,
         missed: reason,
-        answered_to_ns,
+        // What was heard before this may be answers to what is read from here on.
+        losses: Losses::before(start.server_heard.ended_ns),
         proven: false,
     })
 }
@@ -125,8 +126,8 @@ struct Conversation {
     passing: Option<u16>,
     /// Why something may not have been seen, if so.
     missed: Option<UnpairedReason>,
-    /// What was heard before this began, until then, may be answers to what is read from here on.
-    answered_to_ns: u64,
+    /// What the server said and was not seen. A question may be told of only after it.
+    losses: Losses,
     /// An answer was seen to its question.
     proven: bool,
 }
@@ -147,12 +148,14 @@ impl Conversation {
     /// Bytes of this side are missing, or could not be read.
     fn miss(&mut self, side: Side, reason: UnpairedReason, context: &mut Context<'_>) {
         self.missed = Some(reason);
-        if side == Side::Server
-            && let Some(id) = self.passing.take()
-            && let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == id)
-        {
-            pending.cut();
-            self.settle(id, context);
+        if side == Side::Server {
+            self.losses.is_losing = true;
+            if let Some(id) = self.passing.take()
+                && let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == id)
+            {
+                pending.cut();
+                self.settle(id, context);
+            }
         }
         self.pending.retain_mut(|pending| {
             let stays = pending.lose(side);
@@ -173,7 +176,7 @@ impl Conversation {
 
     fn ask(&mut self, message: DnsMessage, start: &Start, context: &mut Context<'_>) {
         let Some(mut new) = Pending::new(message, start) else { return };
-        if start.origin.started_ns <= self.answered_to_ns {
+        if self.losses.may_answer(new.started_ns) {
             new.lose(Side::Server);
         }
         if let Some(index) = self.pending.iter().position(|pending| pending.id == new.id) {
@@ -218,6 +221,8 @@ impl Conversation {
                 return Step::Wait;
             }
             context.exchanges.give_up(self.reason(), 1);
+            // Its question may be told of later.
+            self.losses.pass_by(origin);
             return step;
         };
         self.proven = true;
@@ -280,6 +285,9 @@ impl Dialogue for Conversation {
 
     fn heard(&mut self, side: Side, _: Position, last: Origin) {
         self.half(side).before_ns = last.ended_ns;
+        if side == Side::Server {
+            self.losses.heard(last, true);
+        }
     }
 
     fn lost(&mut self, side: Side, reason: UnpairedReason, context: &mut Context<'_>) {

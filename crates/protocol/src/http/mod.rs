@@ -11,6 +11,8 @@
 //!   was seen not to wait (pipelining), that proves nothing, and it stays adrift.
 //! * The response to that request must be the very next byte of the other direction; bytes that
 //!   were moved before the request was sent answer something else.
+//! * Where requests may not have been seen, what the server says next may answer them: it is nobody's
+//!   response, and the request after that is the first to be told.
 //!
 //! The same rule brings a connection on course that is older than Alaz.
 //!
@@ -28,7 +30,9 @@ use std::collections::VecDeque;
 
 use alaz_model::{Outcome, Position, Protocol, UnpairedReason};
 
-use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start, Successor};
+use crate::dialogue::{
+    Claim, Context, Dialogue, Ending, Entry, MISSING_NOW, Side, Start, Successor,
+};
 use crate::stream::{Input, Origin, Step};
 use chunks::{ChunkStep, Chunks};
 use pending::Pending;
@@ -87,6 +91,10 @@ struct Conversation {
     proven: bool,
     /// Just after the last byte that the server said.
     answered_to: (Position, Origin),
+    /// Requests may not have been seen, the last of them then; see [`MISSING_NOW`].
+    unseen_ns: Option<u64>,
+    /// When the server last said what answers nothing that was seen.
+    strange_ns: u64,
     /// Who reads on after a change to HTTP/2.
     successor: Option<Successor>,
 }
@@ -102,6 +110,8 @@ impl Conversation {
             pipelines: false,
             proven: false,
             answered_to: (Position::default(), start.server_heard),
+            unseen_ns: start.client_missing_ns,
+            strange_ns: start.server_heard.ended_ns,
             successor: None,
         }
     }
@@ -160,6 +170,9 @@ impl Dialogue for Conversation {
     fn heard(&mut self, side: Side, end: Position, last: Origin) {
         match side {
             Side::Client => {
+                if self.unseen_ns == Some(MISSING_NOW) {
+                    self.unseen_ns = Some(last.ended_ns);
+                }
                 if self.reading_newest
                     && let Some(newest) = self.pending.back_mut()
                 {
@@ -169,7 +182,12 @@ impl Dialogue for Conversation {
             Side::Server => {
                 self.answered_to = (end, last);
                 let is_adrift = self.responses == Place::Adrift;
-                let Some(front) = self.pending.front_mut() else { return };
+                let front = self.pending.front_mut();
+                let is_older = |front: &Pending| last.ended_ns < front.started_ns;
+                if is_adrift && front.as_deref().is_none_or(is_older) {
+                    self.strange_ns = last.ended_ns;
+                }
+                let Some(front) = front else { return };
                 match &mut front.response {
                     Some(response) if !response.is_whole => {
                         response.heard_to = (end, last.moved_ns(response.started_ns));

@@ -23,6 +23,8 @@ pub(super) struct Pending {
     pub(super) is_turn: bool,
     /// Its head was cut, and the rest may hide requests sent together with it.
     pub(super) may_hide_others: bool,
+    /// Requests before it may not have been seen, the last of them then.
+    pub(super) unseen_ns: Option<u64>,
     /// It asks to go on in HTTP/2.
     pub(super) asks_for_h2c: bool,
     /// It was reported as never answered.

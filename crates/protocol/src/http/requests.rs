@@ -7,7 +7,7 @@ use super::head::{self, Head, Reading, Start};
 use super::pending::Pending;
 use super::target::{Target, host};
 use super::{ChunkRead, Conversation, Place};
-use crate::dialogue::Context;
+use crate::dialogue::{Context, MISSING_NOW};
 use crate::stream::{Input, Step};
 
 impl Conversation {
@@ -37,13 +37,18 @@ impl Conversation {
                 let may_begin = input.is_fresh()
                     && head::begins_with_method(input.bytes)
                     && !self.pending.iter().any(Pending::waits);
-                if !may_begin {
-                    return Some(Step::Ignore);
-                }
-                match head::request(input.bytes, input.cut) {
+                let reading = match may_begin {
+                    true => head::request(input.bytes, input.cut),
+                    false => Reading::Invalid,
+                };
+                match reading {
                     Reading::Head(head) => Some(self.begin_request(&head, input, context)),
                     Reading::More => Some(Step::More),
-                    Reading::Invalid => Some(Step::Ignore),
+                    Reading::Invalid => {
+                        // It may be more of them.
+                        self.unseen_ns = self.unseen_ns.map(|_| MISSING_NOW);
+                        Some(Step::Ignore)
+                    }
                 }
             }
             // What comes next may be HTTP/2.
@@ -96,6 +101,7 @@ impl Conversation {
                 seen_to: end,
                 is_turn: self.is_quiet(started_ns),
                 may_hide_others: false,
+                unseen_ns: self.unseen_ns,
                 asks_for_h2c: head.is_h2c,
                 reported: false,
                 maybe_answered: false,
@@ -183,6 +189,16 @@ impl Conversation {
             self.adrift.get_or_insert(reason);
         } else if let Some(newest) = self.pending.back_mut() {
             newest.may_hide_others = true;
+        }
+        // What was written in one go with a body, or a head, is no other request.
+        let is_own = reason != UnpairedReason::Gap
+            && match self.requests {
+                Place::Chunks(_) => true,
+                Place::Adrift => self.unseen_ns.is_none(),
+                _ => false,
+            };
+        if !is_own {
+            self.unseen_ns = Some(MISSING_NOW);
         }
         self.requests = Place::Adrift;
         self.report_whole(context);

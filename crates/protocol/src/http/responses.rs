@@ -126,6 +126,12 @@ impl Conversation {
             return Step::read(head.length);
         }
         let Some(front) = self.pending.front_mut() else { return Step::Ignore };
+        if front.unseen_ns.is_some_and(|unseen_ns| self.strange_ns <= unseen_ns) {
+            self.lose_course(self.adrift.unwrap_or(UnpairedReason::Gap), context);
+            self.responses = Place::Adrift;
+            return Step::Ignore;
+        }
+        self.unseen_ns = self.unseen_ns.filter(|_| front.unseen_ns.is_none());
         let origin = input.origin(0);
         let started_ns = origin.moved_ns(front.started_ns);
         let end = input.position.plus(head.length as u64);

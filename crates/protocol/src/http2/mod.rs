@@ -35,6 +35,7 @@ use compact_str::CompactString;
 
 use crate::dialogue::{Claim, Context, Dialogue, Ending, Entry, Side, Start, Successor};
 use crate::http::target::Target;
+use crate::numbered::Losses;
 use crate::stream::{Input, Origin, Step};
 use hpack::Table;
 use pair::Stream;
@@ -140,6 +141,8 @@ struct Conversation {
     unseen: (u32, u32, UnpairedReason),
     /// The server has said that it takes no streams after this one.
     last_accepted: u32,
+    /// What the server said and was not seen. A request may be told of only after it.
+    losses: Losses,
 }
 
 impl Conversation {
@@ -153,6 +156,7 @@ impl Conversation {
             newest: 0,
             unseen: (0, 0, UnpairedReason::MidStream),
             last_accepted: u32::MAX,
+            losses: Losses::before(start.server_heard.ended_ns),
         }
     }
 
@@ -170,6 +174,9 @@ impl Conversation {
 
     /// Bytes of this side are missing, or cannot be read.
     fn lose(&mut self, side: Side, reason: UnpairedReason) {
+        if side == Side::Server {
+            self.losses.is_losing = true;
+        }
         let half = self.half(side);
         half.block = None;
         half.missed = Some(reason);
@@ -250,6 +257,9 @@ impl Dialogue for Conversation {
 
     fn heard(&mut self, side: Side, _: Position, last: Origin) {
         self.half(side).before_ns = last.ended_ns;
+        if side == Side::Server {
+            self.losses.heard(last, self.server.place != Place::Adrift);
+        }
     }
 
     fn lost(&mut self, side: Side, reason: UnpairedReason, _: &mut Context<'_>) {

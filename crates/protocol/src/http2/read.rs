@@ -267,14 +267,15 @@ impl Conversation {
         }
         let messages = (fields.is_grpc == Some(true)).then(Messages::default);
         let refused = (id > self.last_accepted).then_some(block.started_ns);
-        let is_adrift = self.server.place == Place::Adrift;
+        let has_gap =
+            self.server.place == Place::Adrift || self.losses.may_answer(block.started_ns);
         let stream = Stream {
             fields,
             position: block.position,
             started_ns: block.started_ns,
             pid: block.origin.pid,
             request: Way { bytes: block.size, messages, ..Way::default() },
-            response: Way { messages, has_gap: is_adrift, ..Way::default() },
+            response: Way { messages, has_gap, ..Way::default() },
             answer: None,
             reset: refused.map(refusal),
             ended_ns: 0,

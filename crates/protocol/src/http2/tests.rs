@@ -6,7 +6,7 @@ use super::testing::{
     END_HEADERS, END_STREAM, Encoder, PREFACE, data, frame, headers, reset, settings,
 };
 use crate::Limits;
-use crate::testing::Wire;
+use crate::testing::{Said, Wire};
 
 mod damaged;
 mod upgrade;
@@ -58,6 +58,20 @@ fn begun(role: Role) -> (Wire, Peers) {
 fn attribute<'a>(view: &'a View, name: &str) -> Option<&'a str> {
     let found = view.message.attributes.iter().find(|(known, _)| *known == name);
     found.map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn a_lost_answer_may_be_to_a_request_that_is_told_of_later() {
+    let (mut wire, mut peers) = begun(Role::Client);
+    wire.client(peers.ask(1, &GET, true)).server(peers.answer(1, &OK, false));
+    let asked = wire.next_said(true, peers.ask(3, &GET, true));
+    let answered = wire.next_said(false, peers.answer(3, &OK, true));
+    let later = wire.next_said(false, [data(1, 10, true), settings()].concat());
+    wire.give(&Said { unread: true, ..answered });
+    wire.give(&later);
+    wire.give(&asked);
+    wire.pause(1_000_000_000).close(CloseReason::Finished);
+    assert!(wire.told().iter().all(|line| !line.ends_with("no_response")), "{:?}", wire.views);
 }
 
 #[test]

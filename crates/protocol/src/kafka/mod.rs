@@ -267,9 +267,9 @@ impl Conversation {
         context.exchanges.give_up(self.reason, given_up as u64);
     }
 
-    /// Whether the answer to a request may be among what was lost.
+    /// Whether the answer to a request may be among what was lost, or none is due.
     fn may_be_answered(&self, request: &Request) -> bool {
-        self.server.losses.may_answer(request.started_ns)
+        request.may_be_one_way() || self.server.losses.may_answer(request.started_ns)
     }
 }
 
@@ -310,6 +310,7 @@ impl Dialogue for Conversation {
     }
 
     fn lost(&mut self, side: Side, reason: UnpairedReason, context: &mut Context<'_>) {
+        self.settle(context);
         match self.way(side).place {
             // Its end is known all the same: what comes next shows whether it is missing too.
             Place::Inside => self.way(side).losses.torn = Some(reason),
@@ -323,13 +324,14 @@ impl Dialogue for Conversation {
             Side::Client => &self.client,
             Side::Server => &self.server,
         };
-        way.walk.as_ref().is_some_and(Walk::is_in_records)
+        way.ended.is_none() && way.walk.as_ref().is_some_and(Walk::is_in_records)
     }
 
     fn advance(&mut self, watermark_ns: u64, context: &mut Context<'_>) {
         self.settle(context);
         let losses = &self.server.losses;
-        let may_be_answered = |request: &Request| losses.may_answer(request.started_ns);
+        let may_be_answered =
+            |request: &Request| request.may_be_one_way() || losses.may_answer(request.started_ns);
         let pending = self.pending.iter_mut();
         numbered::end_silent(pending, watermark_ns, may_be_answered, self.reason, context);
     }

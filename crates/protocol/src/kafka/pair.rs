@@ -84,6 +84,11 @@ impl Request {
         self.key == PRODUCE && self.found.acks == Some(0)
     }
 
+    /// Whether a response is due was not seen.
+    pub(super) fn may_be_one_way(&self) -> bool {
+        self.key == PRODUCE && self.found.acks.is_none()
+    }
+
     /// Hands on what is known. Only a whole exchange has a latency.
     pub(super) fn report(
         &self,

@@ -1,7 +1,7 @@
 //! Frames, headers and batches of Kafka, as far as they are there.
 
 use super::found::Found;
-use super::schema::{self, Api, CONTROLLED_SHUTDOWN};
+use super::schema::{self, Api, CONTROLLED_SHUTDOWN, PRODUCE};
 use super::topics::TopicNames;
 use super::walk::{Progress, Walk};
 
@@ -104,9 +104,11 @@ pub(super) fn is_request(bytes: &[u8], cut: bool) -> Reading<()> {
     let body = bytes.get(head.size..).unwrap_or_default();
     let body = usize::try_from(left).ok().and_then(|left| body.get(..left)).unwrap_or(body);
     let mut walk = Walk::new(api.request, head.version, api.is_flexible(head.version));
-    let (taken, progress) =
-        walk.read(body, left, &mut Found::default(), &mut TopicNames::default());
+    let mut found = Found::default();
+    let (taken, progress) = walk.read(body, left, &mut found, &mut TopicNames::default());
     match progress {
+        // Zeros, and nobody produces nothing.
+        Progress::Done if head.key == PRODUCE && found.partitions == 0 => Reading::Invalid,
         Progress::Done if taken == left => Reading::Whole(()),
         Progress::More if !cut && bytes.len() < EVIDENCE => Reading::More,
         // A name, and fields that make sense.

@@ -13,6 +13,9 @@ use crate::stream::{Input, Origin, Step};
 
 /// What a broker says to a version of `ApiVersions` that it does not know, in version 0.
 const UNSUPPORTED_VERSION: i16 = 35;
+/// Where a response is looked for, so much of it must make sense: small numbers and zeros are
+/// everywhere.
+const PROOF_BYTES: usize = 256;
 
 impl Conversation {
     /// While adrift: is this the response to something that waits for it?
@@ -27,11 +30,17 @@ impl Conversation {
         let Some(request) = request.filter(|_| length <= LENGTH_BELIEVED) else {
             return self.drift(context);
         };
-        if is_older(input, request) || !self.makes_sense(request, length, input) {
+        if is_older(input, request) {
             return self.drift(context);
         }
-        self.server.place = Place::Frame;
-        Step::Again
+        match self.makes_sense(request, length, input) {
+            Reading::Whole(()) => {
+                self.server.place = Place::Frame;
+                Step::Again
+            }
+            Reading::More => Step::More,
+            Reading::Invalid => self.drift(context),
+        }
     }
 
     /// What is passed by may answer anything that was said since.
@@ -41,21 +50,24 @@ impl Conversation {
     }
 
     /// Whether the fields of a response are what the request asks for, as far as they are there.
-    fn makes_sense(&self, request: &Request, length: u64, input: &Input<'_>) -> bool {
-        let Some(mut walk) = walk_of(request) else { return false };
+    fn makes_sense(&self, request: &Request, length: u64, input: &Input<'_>) -> Reading<()> {
+        let Some(mut walk) = walk_of(request) else { return Reading::Invalid };
         let head = LENGTH + RESPONSE_HEAD;
         let left = length - head as u64;
         let body = input.bytes.get(head..).unwrap_or_default();
         let body = usize::try_from(left).ok().and_then(|left| body.get(..left)).unwrap_or(body);
         let mut found = Found::default();
         let (taken, progress) = walk.read(body, left, &mut found, &mut Default::default());
-        let is_known = found.error.is_none_or(|code| schema::error_name(code).is_some());
-        is_known
-            && match progress {
-                Progress::Done => taken == left,
-                Progress::More => true,
-                Progress::Invalid => is_unsupported(request, &found),
-            }
+        if found.error.is_some_and(|code| schema::error_name(code).is_none()) {
+            return Reading::Invalid;
+        }
+        match progress {
+            Progress::Done if taken == left => Reading::Whole(()),
+            Progress::More if body.len() < PROOF_BYTES && !input.cut => Reading::More,
+            Progress::More => Reading::Whole(()),
+            Progress::Invalid if is_unsupported(request, &found) => Reading::Whole(()),
+            Progress::Done | Progress::Invalid => Reading::Invalid,
+        }
     }
 
     pub(super) fn read_response(

@@ -68,6 +68,56 @@ fn both_ends_tell_the_same() {
 }
 
 #[test]
+fn what_is_lost_after_the_end_of_a_response_is_not_its_own() {
+    let mut wire = client();
+    wire.client(metadata(1, &["orders"])).server(described(1, &[("orders", [7; 16])]));
+    wire.client(produce(2, 1, &[("orders", &[(0, &[3])])]));
+    // Its end is known all the same, and the next one is lost wholly.
+    let cut = wire.next_said(false, produced(2, &[("orders", &[(0, 0)])]));
+    wire.give(&cut.cut(30));
+    wire.client(produce(3, 1, &[("orders", &[(0, &[4])])]));
+    let lost = wire.next_said(false, produced(3, &[("orders", &[(0, 0)])]));
+    wire.give(&lost.cut(0));
+    wire.client(produce(4, 0, &[("orders", &[(0, &[5])])])).close(CloseReason::Finished);
+    assert_eq!(
+        wire.told(),
+        [
+            "Metadata orders NONE complete",
+            "Produce orders NONE complete",
+            "Produce orders  one_way",
+        ]
+    );
+}
+
+#[test]
+fn where_acknowledgements_were_not_read_none_may_be_due() {
+    let mut wire = client();
+    wire.client(metadata(1, &["orders"])).server(described(1, &[("orders", [7; 16])]));
+    let asked = wire.next_said(true, produce(2, 0, &[("orders", &[(0, &[3])])]));
+    wire.give(&asked.cut(29));
+    wire.pause(1_000_000_000).close(CloseReason::Finished);
+    assert_eq!(wire.told(), ["Metadata orders NONE complete"]);
+}
+
+#[test]
+fn zeros_are_no_request() {
+    let zeros = [&[0, 0, 0, 20][..], &[0; 20]].concat();
+    assert_eq!(claim(&zeros, false), Claim::No);
+    let asked = produce(0, 0, &[("a", &[(0, &[1])])]);
+    assert_eq!(claim(&asked, false), Claim::Yes(Side::Client));
+}
+
+#[test]
+fn where_a_response_is_looked_for_zeros_and_small_numbers_are_none() {
+    let mut wire = client();
+    wire.client(metadata(1, &["orders"]));
+    wire.unseen(false, described(1, &[("orders", [7; 16])]));
+    wire.server([0, 0, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    wire.server([0; 300]).pause(1_000_000_000).server([b'x'; 600]).close(CloseReason::Finished);
+    assert!(wire.told().is_empty(), "{:?}", wire.views);
+}
+
+#[test]
 fn frames_split_at_every_byte_are_whole() {
     let asked = produce(7, 1, &[("orders", &[(0, &[3, 4]), (1, &[1])]), ("bills", &[(2, &[1])])]);
     let said = produced(7, &[("orders", &[(0, 0), (1, 6)]), ("bills", &[(2, 0)])]);
@@ -92,7 +142,8 @@ fn frames_split_at_every_byte_are_whole() {
 #[test]
 fn requests_under_way_at_once_are_paired_by_their_numbers() {
     let mut wire = client();
-    let asked = [4, 5, 6].map(|id| produce(id, 1, &[(["a", "b", "c"][id as usize - 4], &[])]));
+    let asked =
+        [4, 5, 6].map(|id| produce(id, 1, &[(["a", "b", "c"][id as usize - 4], &[(0, &[1])])]));
     wire.client(asked.concat());
     wire.server([4, 5].map(|id| produced(id, &[])).concat()).server(produced(6, &[]));
     assert_eq!(

@@ -35,7 +35,7 @@ impl Conversation {
                 asked.sequence = packet.sequence.wrapping_add(1);
             }
         } else if self.requests == Place::Login {
-            match self.read_login(&packet, input) {
+            match self.read_login(&packet, input, context) {
                 Some(None) => {}
                 Some(Some(step)) => return Some(step),
                 None => return None,
@@ -94,7 +94,12 @@ impl Conversation {
 
     /// `Some(None)` when it was read, `None` when the rest of the connection is TLS or no MySQL.
     #[allow(clippy::option_option, reason = "a step, none needed, or withdrawn")]
-    fn read_login(&mut self, packet: &Packet<'_>, input: &Input<'_>) -> Option<Option<Step>> {
+    fn read_login(
+        &mut self,
+        packet: &Packet<'_>,
+        input: &Input<'_>,
+        context: &mut Context<'_>,
+    ) -> Option<Option<Step>> {
         if !packet.is_whole() && !input.cut {
             return Some(Some(Step::More));
         }
@@ -110,7 +115,9 @@ impl Conversation {
         let subject =
             Subject::Login { name: "CONNECT", user: shown(user), database: shown(database) };
         let asked = self.asked(subject, Stage::Login, packet, input);
-        self.queue.push_back(asked);
+        if self.admit(&asked, input, context) {
+            self.queue.push_back(asked);
+        }
         self.requests = Place::Packet;
         Some(None)
     }

@@ -124,6 +124,19 @@ fn prepared(agreed: Agreed, number: u32, columns: u16, parameters: u16) -> Vec<V
     bodies
 }
 
+#[test]
+fn a_login_may_be_answered_by_what_was_lost_before_it_is_told_of() {
+    let mut wire = Wire::new(Role::Client);
+    wire.server(greeting("8.0.36", NEW));
+    let asked = wire.next_said(true, login(NEW));
+    let answered = wire.next_said(false, packet(2, &ok(2)));
+    wire.give(&answered.cut(5));
+    wire.give(&asked);
+    wire.pause(1_000_000_000).close(CloseReason::Finished);
+    assert!(wire.told().is_empty(), "{:?}", wire.views);
+    assert_eq!(wire.engine.ledger().exchanges.unpaired(UnpairedReason::Truncated), 1);
+}
+
 /// A client that has logged in.
 fn session(role: Role, agreed: Agreed) -> Wire {
     let mut wire = Wire::new(role);

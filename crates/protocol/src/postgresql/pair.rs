@@ -56,7 +56,6 @@ pub(super) enum Awaited {
     },
     Execute {
         portal: CompactString,
-        copy_ended: bool,
     },
     Sync,
 }
@@ -71,12 +70,19 @@ pub(super) struct Asked {
     pub(super) error: Option<CompactString>,
     /// It was reported as never answered.
     pub(super) is_reported: bool,
+    /// The client has ended COPY data for it.
+    pub(super) copy_ended: bool,
 }
 
 impl Asked {
     /// Whether it becomes an exchange, also where nothing fails.
     pub(super) fn is_exchange(&self) -> bool {
         matches!(self.awaited, Awaited::Query(_) | Awaited::FunctionCall | Awaited::Execute { .. })
+    }
+
+    /// Whether it may ask for COPY data.
+    pub(super) fn may_copy(&self) -> bool {
+        matches!(self.awaited, Awaited::Query(_) | Awaited::Execute { .. })
     }
 
     /// Whether it is about a statement of the extended protocol.
@@ -142,7 +148,7 @@ impl Conversation {
             Awaited::Describe { name, is_portal: true } => {
                 ("DESCRIBE", self.portal(&name.clone(), index))
             }
-            Awaited::Execute { portal, .. } => ("EXECUTE", self.portal(&portal.clone(), index)),
+            Awaited::Execute { portal } => ("EXECUTE", self.portal(&portal.clone(), index)),
             Awaited::FunctionCall => ("FUNCTION", None),
             Awaited::Close { .. } => ("CLOSE", None),
             Awaited::Startup | Awaited::Encryption => ("STARTUP", None),
@@ -231,7 +237,14 @@ impl Conversation {
         let is_reported = self.queue.front().is_none_or(|front| front.is_reported);
         let told = if is_reported { None } else { self.told(0, outcome, end) };
         self.reply = None;
+        // Any part of a cycle fails alike: the one that did may stand before what was seen of it.
+        let may_be_anothers = self.course == Course::Tentative
+            && self.queue.front().is_some_and(|front| front.is_extended() && front.error.is_some());
         match told {
+            Some(_) if may_be_anothers => {
+                context.exchanges.give_up(UnpairedReason::Gap, 1);
+                true
+            }
             Some(told) if self.course == Course::Tentative => {
                 self.unconfirmed.replace(told).is_none()
             }
@@ -283,7 +296,7 @@ impl Conversation {
                 self.portals.remove(&CompactString::default());
                 self.follow(statement.method);
             }
-            Awaited::Execute { portal, .. } => {
+            Awaited::Execute { portal } => {
                 if let Some(method) = self.portals.get(&portal).map(|statement| statement.method) {
                     self.follow(method);
                 }

@@ -57,6 +57,7 @@ impl Conversation {
             end: input.position.plus(length as u64),
             error: None,
             is_reported: false,
+            copy_ended: false,
         });
         Some(Step::read(length))
     }
@@ -141,7 +142,7 @@ impl Conversation {
             b'E' => {
                 let (portal, _) = parse::text(body).filter(|(name, _)| is_short(name))?;
                 let portal = CompactString::from_utf8_lossy(portal);
-                Awaited::Execute { portal, copy_ended: false }
+                Awaited::Execute { portal }
             }
             kind @ (b'D' | b'C') => {
                 let (what, rest) = body.split_first()?;
@@ -191,7 +192,14 @@ impl Conversation {
                 && input.is_fresh()
                 && own.started_ns >= self.heard.started_ns;
             if !is_turn {
-                let asked = Asked { awaited, begin, end, error: None, is_reported: false };
+                let asked = Asked {
+                    awaited,
+                    begin,
+                    end,
+                    error: None,
+                    is_reported: false,
+                    copy_ended: false,
+                };
                 context.exchanges.give_up(reason, u64::from(asked.is_exchange()));
                 self.doubt(&asked.awaited);
                 if cycle_ended {
@@ -211,7 +219,14 @@ impl Conversation {
             }
         }
         if self.has_room(context) {
-            self.queue.push_back(Asked { awaited, begin, end, error: None, is_reported: false });
+            self.queue.push_back(Asked {
+                awaited,
+                begin,
+                end,
+                error: None,
+                is_reported: false,
+                copy_ended: false,
+            });
         }
     }
 
@@ -222,10 +237,10 @@ impl Conversation {
         }
         let last = self.queue.iter().rposition(|asked| !matches!(asked.awaited, Awaited::Sync));
         if let Some(last) = last
-            && let Some(Asked { awaited: Awaited::Execute { copy_ended, .. }, .. }) =
-                self.queue.get_mut(last)
+            && let Some(asked) = self.queue.get_mut(last)
+            && asked.may_copy()
         {
-            *copy_ended = true;
+            asked.copy_ended = true;
             self.queue.truncate(last + 1);
         }
     }

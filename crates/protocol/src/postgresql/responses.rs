@@ -253,9 +253,8 @@ impl Conversation {
     }
 
     fn begin_copy(&mut self) {
-        self.copies_in = self.queue.front().is_some_and(|front| {
-            matches!(front.awaited, Awaited::Query(_) | Awaited::Execute { copy_ended: false, .. })
-        });
+        self.copies_in =
+            self.queue.front().is_some_and(|front| front.may_copy() && !front.copy_ended);
         while self.copies_in
             && self.queue.get(1).is_some_and(|next| matches!(next.awaited, Awaited::Sync))
         {

@@ -90,6 +90,45 @@ fn session(role: Role) -> Wire {
 }
 
 #[test]
+fn a_failure_may_be_of_what_was_lost_of_its_cycle() {
+    let step = |number: u8| {
+        let text = format!("SELECT c{number}");
+        all(&[parse("", &text), bind("", "", "x"), execute("")])
+    };
+    let mut wire = session(Role::Client);
+    wire.client(query("SELECT 1")).server(all(&[rows(1), ready()]));
+    wire.unseen(true, step(1)).client(all(&[step(2), sync()])).pause(100_000_000);
+    wire.server(all(&[message(b'1', &[]), failure("ERROR", "22P02"), ready()]));
+    wire.client(query("SELECT 3")).server(all(&[rows(1), ready()]));
+    assert_eq!(wire.told(), ["SELECT SELECT ? ok complete", "SELECT SELECT ? ok complete"]);
+    assert_eq!(wire.engine.ledger().exchanges.unpaired(UnpairedReason::Gap), 1);
+}
+
+#[test]
+fn data_of_a_copy_that_are_told_of_before_it_began_end_all_the_same() {
+    let mut wire = session(Role::Client);
+    wire.client(query("COPY t FROM STDIN"));
+    let begun = wire.next_said(false, message(b'G', &[0, 0, 0]));
+    let ended = wire.next_said(true, all(&[message(b'd', b"1"), message(b'c', &[])]));
+    let done = wire.next_said(false, all(&[done("COPY 1"), ready()]));
+    let cycle = all(&[parse("", "SELECT a"), bind("", "", "x"), execute(""), sync()]);
+    let next = wire.next_said(true, cycle);
+    [ended, begun, next, done].iter().for_each(|said| wire.give(said));
+    // The end of this answer is not seen, and that of the next one is not it.
+    let (first, rest) = ([message(b'1', &[]), message(b'2', &[])].concat(), rows(1));
+    wire.server([&first[..], &rest[..8]].concat());
+    let cut = wire.next_said(false, [&rest[8..], &ready()].concat());
+    wire.give(&cut.cut(4));
+    wire.client(query("SELECT b")).server(all(&[rows(1), ready()]));
+    wire.client(query("SELECT c")).server(all(&[rows(1), ready()])).pause(100_000_000);
+    let told = wire.told();
+    assert!(
+        !told.iter().any(|line| line.starts_with("SELECT SELECT a") && line.ends_with("complete")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_simple_query_is_one_exchange() {
     for role in [Role::Client, Role::Server] {
         let mut wire = session(role);

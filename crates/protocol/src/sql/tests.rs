@@ -168,8 +168,6 @@ fn statements() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
-
     #[test]
     fn planted_secrets_stay_in((in_postgresql, in_mysql) in statements(), cut in 0_usize..400) {
         for (text, dialect) in [(&in_postgresql, Dialect::POSTGRESQL), (&in_mysql, Dialect::MYSQL)] {

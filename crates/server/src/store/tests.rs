@@ -219,8 +219,6 @@ fn a_clock_that_is_set_back_adds_to_what_is_there() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     /// However a time is divided, the parts add up to the whole: each exchange counts once.
     #[test]
     fn parts_of_time_add_up(
@@ -230,13 +228,16 @@ proptest! {
         let mut filled = Filled::new(Store::default());
         let (mut second, mut all) = (0, 0);
         for (pause, count) in seconds {
+            // More than an hour is not kept.
+            if second + 1 + pause >= 3500 {
+                break;
+            }
             second += 1 + pause;
             let exchanges: Vec<_> =
                 (0..count).map(|index| between("web", ["api", "db"][index % 2], 80)).collect();
             filled.second(at(second), &exchanges);
             all += count as u64;
         }
-        prop_assume!(second < 3500);
         let store = &filled.store;
         cuts.extend([0, 5_000_000]);
         cuts.sort_unstable();

@@ -217,8 +217,6 @@ fn assert_causes_first(packets: &[Sent], passed: &[Passed]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn nothing_is_lost_of_what_was_captured(script in scripts(), seed in 1_u64..) {
         let mut random = Random(seed);

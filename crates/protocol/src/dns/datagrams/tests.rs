@@ -508,8 +508,6 @@ fn told(all: &[Moved]) -> Vec<Exchange> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans()) {
         let (all, mut truths) = plan.play();

@@ -159,8 +159,6 @@ fn is_honest(told: &Truth, truths: &[Truth]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans(4096 + 256)) {
         let mut wire = Wire::new(plan.role);

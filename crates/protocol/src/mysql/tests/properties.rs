@@ -142,8 +142,6 @@ fn is_same(told: &str, truth: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn nothing_missing_means_all_are_told_exactly(plan in plans(4096 + 256)) {
         let (mut said, truths) = plan.play();
