@@ -97,15 +97,18 @@ impl Histogram {
         if !(1..=MAX_SCALE).contains(&parts.scale) || parts.buckets.len() > MAX_BUCKETS {
             return;
         }
-        let count = parts.zero_count + parts.buckets.iter().sum::<u64>();
-        if count == 0 {
+        let counts = parts.buckets.iter().chain([&parts.zero_count]);
+        let count = counts.fold(0_u64, |sum, count| sum.saturating_add(*count));
+        let length = parts.buckets.len() as i32;
+        let Some(end) = parts.offset.checked_add(length).filter(|_| count > 0) else {
             return;
-        }
+        };
         self.min = if self.count == 0 { parts.min } else { self.min.min(parts.min) };
         self.max = self.max.max(parts.max);
-        self.count += count;
-        self.zero_count += parts.zero_count;
-        self.sum += parts.sum;
+        // Parts that come from elsewhere may say anything.
+        self.count = self.count.saturating_add(count);
+        self.zero_count = self.zero_count.saturating_add(parts.zero_count);
+        self.sum = self.sum.saturating_add(parts.sum);
         if parts.buckets.is_empty() {
             return;
         }
@@ -115,12 +118,12 @@ impl Histogram {
         }
         let shift = self.halvings - theirs;
         let first = parts.offset >> shift;
-        let last = (parts.offset + parts.buckets.len() as i32 - 1) >> shift;
+        let last = (end - 1) >> shift;
         let shift = shift + self.make_room(first, last);
         for (index, count) in (parts.offset..).zip(parts.buckets) {
             let place = (index >> shift).wrapping_sub(self.offset) as usize;
             if let Some(bucket) = self.buckets.get_mut(place) {
-                *bucket += count;
+                *bucket = bucket.saturating_add(*count);
             }
         }
     }
@@ -165,7 +168,7 @@ impl Histogram {
             // Never after `from`, so nothing is overwritten before it is read.
             let to = ((index >> halvings) - offset) as usize;
             let count = std::mem::take(&mut self.buckets[from]);
-            self.buckets[to] += count;
+            self.buckets[to] = self.buckets[to].saturating_add(count);
         }
         self.buckets.truncate((last - offset + 1) as usize);
         self.offset = offset;

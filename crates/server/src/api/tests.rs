@@ -599,7 +599,7 @@ async fn connections_stand_beneath_their_edge_or_for_themselves() {
         "broken": 0, "retransmits": 6, "sent_bytes": 300, "received_bytes": 2100,
         "handshake_p50_ns": 50_000, "handshake_p95_ns": 50_000, "handshake_p99_ns": 50_000,
         "round_trip_p50_ns": 30_000, "round_trip_p95_ns": 30_000, "round_trip_p99_ns": 30_000,
-        "least_round_trip_ns": 20_000,
+        "least_round_trip_ns": 20_000, "tls": null,
     });
     let edge = |protocol| edges.iter().find(|edge| edge["protocol"] == protocol).unwrap();
     assert_eq!((&edge("http")["requests"], &edge("http")["tcp"]), (&json!(1), &tcp));
