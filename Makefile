@@ -46,8 +46,8 @@ test-peers: deps-peers build ## several clients of each protocol, against what t
 	@$(STAGE) 'many clients' env ALAZ_BIN=$(binary) \
 		$(CARGO) test --locked --package alaz-tests --test peers -- --nocapture --test-threads 1
 
-test-cluster: deps-test build ## naming by a real Kubernetes API server, built from its sources (root; Go)
-	@$(STAGE) 'Kubernetes API server' scripts/cluster/build.sh
+test-cluster: deps-test build ## naming by a real Kubernetes API server, what deploy/ says, OTLP by a collector (root; Go)
+	@$(STAGE) 'Kubernetes API server, Helm, collector' scripts/cluster/build.sh
 	@$(STAGE) 'tests against Kubernetes' env ALAZ_BIN=$(binary) ALAZ_CLUSTER_BIN=$(target)/cluster \
 		$(CARGO) test --locked --package alaz-tests --test cluster
 

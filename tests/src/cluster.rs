@@ -1,6 +1,6 @@
 //! A real Kubernetes API server on a real etcd, without nodes: pods are what the tests say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -49,10 +49,8 @@ impl Cluster {
 
     /// Starts the API server and waits until it is ready.
     pub fn start(&mut self) {
-        let folder = std::env::var_os("ALAZ_CLUSTER_BIN").map(PathBuf::from);
-        let folder = folder.expect("ALAZ_CLUSTER_BIN is not set: run make test-cluster");
         let path = |name: &str| self.folder.path().join(name).to_string_lossy().into_owned();
-        let mut command = Command::new(folder.join("kube-apiserver"));
+        let mut command = Command::new(program("kube-apiserver"));
         command.args([
             format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
             "--bind-address=127.0.0.1".to_owned(),
@@ -95,27 +93,56 @@ impl Cluster {
         std::fs::write(self.kubeconfig(), config.to_string()).unwrap();
     }
 
-    /// Allows Alaz what it asks for, and nothing else.
+    /// Allows Alaz what the manifest allows an agent, and nothing else.
     pub fn allow_alaz(&self) {
-        let rule = |group: &str, resources: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]});
-        let group = "/apis/rbac.authorization.k8s.io/v1";
+        let manifest = std::fs::read_to_string(manifests().join("alaz.yaml")).unwrap();
+        let role = documents(&manifest).find(|it| kind(it) == "ClusterRole").unwrap();
+        let made = self.post(role, "");
+        assert_eq!(made["kind"], "ClusterRole", "{made}");
         self.create(
-            &format!("{group}/clusterroles"),
-            &json!({"metadata": {"name": "alaz"}, "rules": [
-                rule("", &["pods", "services", "nodes"]),
-                rule("apps", &["replicasets"]),
-                rule("batch", &["jobs"]),
-            ]}),
-        );
-        self.create(
-            &format!("{group}/clusterrolebindings"),
+            "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
             &json!({
                 "metadata": {"name": "alaz"},
                 "subjects": [{"kind": "User", "name": ALAZ}],
                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
-                            "name": "alaz"},
+                            "name": made["metadata"]["name"]},
             }),
         );
+    }
+
+    /// Whether the API server would make all objects of this manifest, which knows each of their fields.
+    /// Namespaces of the manifest are made.
+    pub fn would_take(&self, manifest: &str) {
+        for document in documents(manifest) {
+            let query = match kind(document) {
+                "Namespace" => "",
+                _ => "?dryRun=All&fieldValidation=Strict",
+            };
+            let made = self.post(document, query);
+            assert_eq!(made["kind"], kind(document), "{made}: {document}");
+        }
+    }
+
+    /// Makes the object that a document in YAML says, and gives the answer.
+    fn post(&self, document: &str, query: &str) -> Value {
+        let of = |key: &str| value(document, key).to_owned();
+        let version = of("apiVersion: ");
+        let api = if version.contains('/') { "apis" } else { "api" };
+        let namespace = match value(document, "  namespace: ") {
+            // Bindings name that of their subject.
+            _ if kind(document).starts_with("Cluster") => String::new(),
+            "" => String::new(),
+            name => format!("/namespaces/{name}"),
+        };
+        let singular = kind(document).to_lowercase();
+        let plural = match singular.strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None if singular.ends_with('s') => format!("{singular}es"),
+            None => format!("{singular}s"),
+        };
+        let path = format!("/{api}/{version}{namespace}/{plural}{query}");
+        let made = self.send("POST", &path, "application/yaml", Some(document));
+        serde_json::from_str(&made).unwrap_or_else(|_| panic!("{path}: {made}"))
     }
 
     /// Creates an object and gives its UID.
@@ -150,15 +177,47 @@ impl Cluster {
     }
 
     fn ask(&self, method: &str, path: &str, kind: &str, body: Option<&Value>) -> String {
+        self.send(method, path, kind, body.map(Value::to_string).as_deref())
+    }
+
+    fn send(&self, method: &str, path: &str, kind: &str, body: Option<&str>) -> String {
         let mut command = Command::new("curl");
         command.args(["-sk", "-X", method, "-H", &format!("Authorization: Bearer {ADMIN}")]);
         if let Some(body) = body {
-            command.args(["-H", &format!("Content-Type: {kind}"), "--data", &body.to_string()]);
+            command.args(["-H", &format!("Content-Type: {kind}"), "--data-binary", body]);
         }
         let output =
             command.arg(format!("https://127.0.0.1:{}{path}", self.port)).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
+}
+
+/// The folder of the manifests.
+#[must_use]
+pub fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kubernetes")
+}
+
+/// A program that `make test-cluster` builds.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("ALAZ_CLUSTER_BIN").map(PathBuf::from);
+    folder.expect("ALAZ_CLUSTER_BIN is not set: run make test-cluster").join(name)
+}
+
+/// Those with anything in them.
+fn documents(manifest: &str) -> impl Iterator<Item = &str> {
+    manifest.split("\n---").filter(|document| !kind(document).is_empty())
+}
+
+fn kind(document: &str) -> &str {
+    value(document, "kind: ")
+}
+
+/// The rest of the first line that begins so.
+fn value<'a>(document: &'a str, beginning: &str) -> &'a str {
+    let mut lines = document.lines();
+    lines.find_map(|line| line.strip_prefix(beginning)).unwrap_or_default()
 }
 
 impl Default for Cluster {

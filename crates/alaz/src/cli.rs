@@ -399,6 +399,10 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "N")]
     pub(crate) pid: Option<u32>,
 
+    /// Exit with 0 unless Alaz cannot run here, to guard a start of it
+    #[arg(long, conflicts_with = "pid")]
+    pub(crate) usable: bool,
+
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: DoctorOutput,

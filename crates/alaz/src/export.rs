@@ -29,6 +29,9 @@ impl Destination {
                             (--monitoring-id), or none";
         let id = config.monitoring_id.value.clone().filter(|id| !id.is_empty());
         match (config.backend_host.value.clone(), id) {
+            (_, Some(id)) if id.starts_with('<') => {
+                bail!("{id} is a placeholder: replace it with the id of your account, or remove it")
+            }
             (Some(backend), Some(monitoring_id)) => {
                 Ok(Some(Destination { backend, monitoring_id }))
             }
@@ -104,13 +107,13 @@ pub(crate) fn start_telling(
 ) -> anyhow::Result<Option<ServerExporter>> {
     let Some(server) = config.server.value.clone() else { return Ok(None) };
     say(format_args!("alaz: telling the server {server}"));
-    let token = config.token.value.as_ref();
+    let token = token(config)?;
     if token.is_none() {
         say(format_args!("alaz: without a token, which `alaz server` wants: set ALAZ_TOKEN"));
     }
     let exporter = ServerExporter::start(alaz_export::server::Settings {
         server,
-        token: token.map(|token| token.reveal().to_owned()),
+        token: token.map(str::to_owned),
         host: config.node_name.value.clone(),
         addresses: Box::new(own_addresses::of_host),
         own,
@@ -118,4 +121,13 @@ pub(crate) fn start_telling(
         limits: Limits::default(),
     });
     exporter.map(Some).context("cannot tell the server")
+}
+
+/// What agents show a server, if there is one.
+pub(crate) fn token(config: &Config) -> anyhow::Result<Option<&str>> {
+    let token = config.token.value.as_ref().map(|token| token.reveal());
+    if let Some(token) = token.filter(|token| token.starts_with('<')) {
+        bail!("the token {token} is a placeholder: replace it with a secret text");
+    }
+    Ok(token.filter(|token| !token.is_empty()))
 }

@@ -1,6 +1,10 @@
-//! Naming by Kubernetes: a real API server, and processes in the control groups that a kubelet makes.
+//! Naming by Kubernetes: a real API server, and processes in the control groups that a kubelet makes;
+//! and that it takes what is in `deploy`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the failure")]
+
+mod collector;
+mod deploy;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -119,6 +119,7 @@ pub(crate) fn run(
     streams::print(&text)?;
     Ok(ExitCode::from(match verdict {
         Verdict::Ok => 0,
+        Verdict::Degraded if args.usable => 0,
         Verdict::Degraded => 1,
         Verdict::Failed => 2,
     }))

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 
 use super::run::browsable;
 use crate::config::Config;
+use crate::export;
 use crate::output::streams::say;
 use crate::source;
 
@@ -17,12 +18,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Until the user stops it.
 pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
-    let token = match &config.token.value {
-        Some(token) if !token.reveal().is_empty() => token.reveal(),
-        _ => bail!(
+    let Some(token) = export::token(config)? else {
+        bail!(
             "a server believes agents that have its token: set ALAZ_TOKEN to a secret text, the \
              same on all agents, such as one that `openssl rand -hex 16` prints"
-        ),
+        )
     };
     let (listen, otlp_listen) = (config.listen.value, config.otlp_listen.value);
     let listener = super::bind(listen, "--listen")?;
