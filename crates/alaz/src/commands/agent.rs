@@ -1,25 +1,23 @@
 //! `alaz agent`: capture, and tell others.
 
 use std::net::SocketAddr;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use alaz_capture::Options;
-use alaz_export::OpenConnection;
 use alaz_flow::Limits;
-use alaz_model::{ConnectionFacts, Exchange, ExportLedger, GuardState, GuardStep, Ledger};
+use alaz_model::ExportLedger;
 use alaz_server::{Feed, Hosts, Live, Pages, Server, Tell};
 use anyhow::{Context, bail};
 
-use super::run::{make_data_dir, told};
+use super::handing::Handing;
+use super::run::make_data_dir;
 use crate::cluster::ClusterWatch;
 use crate::config::Config;
 use crate::export::{self, Anteon, Destination};
 use crate::guard::Guard;
 use crate::output::streams::say;
-use crate::pipeline::Sink;
-use crate::source::{self, Consumer, Duties};
+use crate::source::{self, Duties};
 
 /// Hosts outside are told apart by their addresses, since the server must know whose they are. Of each
 /// edge two errors, a slow exchange and two others are told every second.
@@ -93,17 +91,13 @@ fn capture(
             server.tell(slice, start, end);
         }
     });
-    let mut telling = Telling {
-        live: Arc::clone(live),
-        feed: Feed::telling(Arc::clone(live), LIMITS, tell),
-        step: GuardStep::None,
-        anteon,
-    };
+    let feed = Feed::telling(Arc::clone(live), LIMITS, tell);
+    let mut handing = Handing::new(live, feed, anteon);
     let pipeline = source::live_pipeline(config);
-    let ledger = source::capture(capture, pipeline, stop, None, duties, &mut telling)?;
-    telling.feed.finish(source::unix_now(), || ledger);
+    let ledger = source::capture(capture, pipeline, stop, None, duties, &mut handing)?;
+    handing.feed.finish(source::unix_now(), || ledger);
     // What is left is sent meanwhile.
-    drop(telling);
+    drop(handing);
     for ledger in ledgers {
         say(format_args!("alaz: {}", sent(&ledger())));
     }
@@ -114,54 +108,4 @@ fn capture(
 fn sent(ledger: &ExportLedger) -> String {
     let lost: u64 = ledger.lost.iter().sum();
     format!("the server was told of {} exchanges and connections; {lost} were lost", ledger.sent)
-}
-
-/// Hands on what the pipeline gives.
-struct Telling {
-    live: Arc<Live>,
-    feed: Feed,
-    step: GuardStep,
-    anteon: Option<Anteon>,
-}
-
-impl Sink for Telling {
-    fn exchange(&mut self, exchange: &Exchange) {
-        self.feed.exchange(exchange);
-        if let Some(anteon) = &mut self.anteon {
-            anteon.exchange(exchange);
-        }
-    }
-
-    fn connection(&mut self, facts: &ConnectionFacts) {
-        self.feed.connection(facts);
-    }
-}
-
-impl Consumer for Telling {
-    fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()> {
-        self.feed.pass(source::unix_now(), ledger);
-        if let Some(anteon) = &mut self.anteon {
-            anteon.pass();
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn wants_open_connections(&mut self) -> bool {
-        self.anteon.as_mut().is_some_and(Anteon::wants_open_connections)
-    }
-
-    fn open_connection(&mut self, connection: OpenConnection) {
-        if let Some(anteon) = &mut self.anteon {
-            anteon.open_connection(connection);
-        }
-    }
-
-    fn guard(&mut self, state: &GuardState) {
-        self.live.set_guard(*state);
-        self.feed.keep_samples(state.step < GuardStep::NoSamples);
-        if self.step != state.step {
-            self.step = state.step;
-            say(format_args!("alaz: {}", told(state)));
-        }
-    }
 }

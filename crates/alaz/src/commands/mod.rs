@@ -2,6 +2,7 @@
 
 mod agent;
 mod doctor;
+mod handing;
 mod map;
 mod record;
 mod remote;

@@ -2,26 +2,23 @@
 
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
-use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use alaz_capture::Options;
-use alaz_export::OpenConnection;
 use alaz_flow::Limits;
-use alaz_model::{ConnectionFacts, Exchange, GuardState, GuardStep, Ledger};
 use alaz_server::{Feed, Hosts, Live, Pages, Server};
 use anyhow::Context;
 
+use super::handing::Handing;
 use crate::cluster::ClusterWatch;
 use crate::config::Config;
 use crate::export::{Anteon, Destination};
 use crate::guard::Guard;
 use crate::output::streams::say;
-use crate::pipeline::Sink;
-use crate::source::{self, Consumer, Duties};
+use crate::source::{self, Duties};
 
 /// Until the user stops it.
 pub(crate) fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
@@ -66,85 +63,11 @@ fn capture(
     live.set_ready(capture.map_bytes());
     say(format_args!("alaz: watching this machine; the map is on http://{}", browsable(address)));
     let pipeline = source::live_pipeline(config);
-    let mut serving = Serving {
-        live: Arc::clone(live),
-        feed: Feed::new(Arc::clone(live), Limits::default()),
-        step: GuardStep::None,
-        anteon,
-    };
-    source::capture(capture, pipeline, stop, None, duties, &mut serving)?;
+    let feed = Feed::new(Arc::clone(live), Limits::default());
+    let mut handing = Handing::new(live, feed, anteon);
+    source::capture(capture, pipeline, stop, None, duties, &mut handing)?;
     Ok(())
 }
-
-/// Hands over to the server, and to who is elsewhere, what the pipeline gives.
-struct Serving {
-    live: Arc<Live>,
-    feed: Feed,
-    step: GuardStep,
-    anteon: Option<Anteon>,
-}
-
-impl Sink for Serving {
-    fn exchange(&mut self, exchange: &Exchange) {
-        self.feed.exchange(exchange);
-        if let Some(anteon) = &mut self.anteon {
-            anteon.exchange(exchange);
-        }
-    }
-
-    fn connection(&mut self, facts: &ConnectionFacts) {
-        self.feed.connection(facts);
-    }
-}
-
-impl Consumer for Serving {
-    fn pass(&mut self, ledger: &dyn Fn() -> Ledger) -> ControlFlow<()> {
-        self.feed.pass(source::unix_now(), ledger);
-        if let Some(anteon) = &mut self.anteon {
-            anteon.pass();
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn wants_open_connections(&mut self) -> bool {
-        self.anteon.as_mut().is_some_and(Anteon::wants_open_connections)
-    }
-
-    fn open_connection(&mut self, connection: OpenConnection) {
-        if let Some(anteon) = &mut self.anteon {
-            anteon.open_connection(connection);
-        }
-    }
-
-    fn guard(&mut self, state: &GuardState) {
-        self.live.set_guard(*state);
-        self.feed.keep_samples(state.step < GuardStep::NoSamples);
-        if self.step != state.step {
-            self.step = state.step;
-            say(format_args!("alaz: {}", told(state)));
-        }
-    }
-}
-
-/// What the guard says now, for people.
-pub(super) fn told(state: &GuardState) -> String {
-    let follows = match state.step {
-        GuardStep::None => "nothing is left undone any more",
-        GuardStep::NoDepth => "only the ends of long calls are copied",
-        GuardStep::NoSamples => "also, exchanges are counted and not kept one by one",
-        GuardStep::CountedOnly => "also, traffic is counted and not read",
-    };
-    format!(
-        "{:.2} cores (limit {}) and {:.0} MiB (limit {:.0}) are taken: {follows} ({})",
-        state.cpu_cores,
-        state.cpu_limit_cores,
-        state.resident_bytes as f64 / MIB,
-        state.memory_limit_bytes as f64 / MIB,
-        state.step.as_str(),
-    )
-}
-
-const MIB: f64 = (1 << 20) as f64;
 
 /// For its owner only: what will be kept there is nobody else's business.
 pub(super) fn make_data_dir(path: &Path) -> anyhow::Result<()> {
