@@ -335,10 +335,7 @@ impl Pipeline {
             return;
         }
         for view in self.views.drain(..) {
-            self.connections.learn(view.key, view.role);
-            if view.tls {
-                self.connections.learn_tls_is_read(view.key);
-            }
+            self.connections.learn(view.key, view.role, view.tls);
             self.join.view(view, &self.clock, &mut self.joined);
         }
         self.report(sink);

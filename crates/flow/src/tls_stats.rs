@@ -35,7 +35,7 @@ impl TlsStats {
             self.versions.add(version.as_str(), 1);
         }
         if let Some(cipher) = handshake.cipher {
-            self.ciphers.add(&format_compact!("{cipher}"), 1);
+            self.ciphers.add(&cipher.name(), 1);
         }
         if let Some(name) = &handshake.server_name {
             self.server_names.add(name, 1);

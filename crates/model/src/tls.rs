@@ -1,6 +1,5 @@
 //! What TLS tells before everything is encrypted.
 
-use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
@@ -27,7 +26,7 @@ impl TlsHandshake {
     /// The facts under OpenTelemetry's attribute names.
     pub fn attributes(&self) -> impl Iterator<Item = (&'static str, CompactString)> {
         let version = self.version.map(|version| ("tls.protocol.version", version.as_str().into()));
-        let cipher = self.cipher.map(|cipher| ("tls.cipher", format_compact!("{cipher}")));
+        let cipher = self.cipher.map(|cipher| ("tls.cipher", cipher.name()));
         let name = self.server_name.clone().map(|name| ("tls.client.server_name", name));
         let protocol = self.protocol.clone().map(|protocol| ("tls.next_protocol", protocol));
         [version, cipher, name, protocol].into_iter().flatten()
@@ -62,16 +61,17 @@ impl TlsVersion {
     }
 }
 
-/// The number of a cipher suite. Its `Display` is the name in the registry of IANA, or the number
-/// where it is none of those that are in use.
+/// The number of a cipher suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CipherSuite(pub u16);
 
-impl Display for CipherSuite {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl CipherSuite {
+    /// Its name in the registry of IANA, or the number where it is none of those that are in use.
+    #[must_use]
+    pub fn name(self) -> CompactString {
         match CIPHERS.binary_search_by_key(&self.0, |(number, _)| *number) {
-            Ok(at) => out.write_str(CIPHERS[at].1),
-            Err(_) => write!(out, "0x{:04x}", self.0),
+            Ok(at) => CompactString::const_new(CIPHERS[at].1),
+            Err(_) => format_compact!("0x{:04x}", self.0),
         }
     }
 }
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn numbers_have_names() {
         assert!(CIPHERS.is_sorted_by_key(|(number, _)| *number), "they are searched for by halves");
-        assert_eq!(CipherSuite(0x1301).to_string(), "TLS_AES_128_GCM_SHA256");
-        assert_eq!(CipherSuite(0xfefe).to_string(), "0xfefe");
+        assert_eq!(CipherSuite(0x1301).name(), "TLS_AES_128_GCM_SHA256");
+        assert_eq!(CipherSuite(0xfefe).name(), "0xfefe");
         assert_eq!((TlsVersion(0x0304).as_str(), TlsVersion(7).as_str()), ("1.3", "unknown"));
         let failure = TlsFailure { by: Role::Client, alert: 48 };
         assert_eq!(failure.as_str(), "unknown_ca");

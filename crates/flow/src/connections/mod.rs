@@ -151,18 +151,14 @@ impl Connections {
         }
     }
 
-    /// It has been proven which part the local end of a connection plays.
-    pub fn learn(&mut self, key: ConnectionKey, role: Role) {
-        if let Some(end) = self.get_mut(key)
-            && end.role == Role::Unknown
-        {
+    /// An exchange was read on a connection, inside TLS or not: it proves which part the local end
+    /// plays.
+    pub fn learn(&mut self, key: ConnectionKey, role: Role, is_inside_tls: bool) {
+        let Some(end) = self.get_mut(key) else { return };
+        if end.role == Role::Unknown {
             end.role = role;
         }
-    }
-
-    /// A connection carries TLS, inside which exchanges are read.
-    pub fn learn_tls_is_read(&mut self, key: ConnectionKey) {
-        if let Some(end) = self.get_mut(key) {
+        if is_inside_tls {
             end.tls.get_or_insert_default().is_read = true;
         }
     }

@@ -239,7 +239,7 @@ fn of_older_connections_somebody_must_know_who_opened_them() {
             told.connections.open(&Connection { send: Some(Position(9)), ..end(5, Role::Server) });
             told.uses(5, "nginx", 12);
         } else {
-            told.connections.learn(key(1), Role::Client);
+            told.connections.learn(key(1), Role::Client, false);
         }
         told.closes(1, CloseReason::Finished, 1000);
         told.advance(u64::MAX);
@@ -418,7 +418,7 @@ fn what_tls_was_carried_is_told_once_by_whichever_end_knows() {
     let mut told = Told::both();
     told.connections.learn_tls(key(1), handshake(None));
     told.connections.learn_tls(key(2), handshake(Some(version)));
-    told.connections.learn_tls_is_read(key(1));
+    told.connections.learn(key(1), Role::Client, true);
     told.closes(1, CloseReason::Finished, 20 * MS);
     told.closes(2, CloseReason::Finished, 21 * MS);
     let tls = told.only().tls.clone().unwrap();
