@@ -62,6 +62,8 @@ impl Cluster {
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--token-auth-file={}", path("tokens.csv")),
             "--authorization-mode=RBAC".to_owned(),
+            // As kubeadm has it; an agent may be told to be privileged.
+            "--allow-privileged=true".to_owned(),
             "--disable-admission-plugins=ServiceAccount".to_owned(),
         ]);
         self.api = Some(Program::serve(&mut command, self.port));

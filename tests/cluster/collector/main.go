@@ -38,11 +38,13 @@ func main() {
 			ResolverSettings: confmap.ResolverSettings{
 				URIs:              []string{"yaml:" + os.Args[1]},
 				ProviderFactories: []confmap.ProviderFactory{yamlprovider.NewFactory()},
+				DefaultScheme:     "yaml",
 			},
 		},
 	}
 	command := otelcol.NewCommand(settings)
-	command.SetArgs(nil)
+	// Not those of the process, which nil would stand for.
+	command.SetArgs([]string{})
 	if err := command.Execute(); err != nil {
 		log.Fatal(err)
 	}
