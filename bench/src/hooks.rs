@@ -56,13 +56,16 @@ impl EmptyHooks {
     }
 }
 
+/// Programs on functions of libraries: no load here calls these.
+const IN_LIBRARIES: &str = "on_tls_";
+
 /// How the programs of a running Alaz differ from the empty ones that stand for them: then these are
 /// no yardstick.
 pub(crate) fn difference(alaz_pid: u32) -> Option<String> {
     let ids = Objects::of_process(alaz_pid).programs;
     let programs = ProgInfoIter::default().filter(|program| ids.contains(&program.id));
-    let names = programs.map(|program| program.name.to_string_lossy().into_owned()).collect();
-    describe_difference(&names)
+    let names = programs.map(|program| program.name.to_string_lossy().into_owned());
+    describe_difference(&names.filter(|name| !name.starts_with(IN_LIBRARIES)).collect())
 }
 
 fn describe_difference(alaz: &BTreeSet<String>) -> Option<String> {
